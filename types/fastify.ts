@@ -1,0 +1,33 @@
+import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import type { Accounts, SignInOptions } from './accounts.ts'
+import type { Check, Policy } from './policy.ts'
+import type { Principal, Session } from './principal.ts'
+
+/** A hook that knows the caller afterwards, as `request.principal`; fits `onRequest` and `@fastify/auth`. */
+export type Guard = (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => void
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Demand any enabled credential; else 401. */
+    authenticate: Guard
+    /** Make a guard from a policy. Throws at once on a policy that can't be met. */
+    guard (policy?: Policy): Guard
+    /** Demand the access cookie and no other credential. */
+    verifyAccessCookie: Guard
+    /** Make a `preHandler` that lets a known caller pass if `check` says `true`; else 403. */
+    authorize (check: Check): (request: FastifyRequest) => Promise<void>
+    accounts: Accounts
+  }
+
+  interface FastifyRequest {
+    /** Who is calling; `null` until a guard has found out. */
+    principal: Principal | null
+  }
+
+  interface FastifyReply {
+    /** Begin a browser session for a user whom the host has authenticated itself (OAuth, SSO), and set its cookies. */
+    signIn (user: { readonly id: string }, options?: SignInOptions): Promise<Session>
+    /** End the session that the request presents and clear its cookies. */
+    signOut (): Promise<void>
+  }
+}

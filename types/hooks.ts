@@ -1,0 +1,74 @@
+import type { FastifyRequest } from 'fastify'
+import type { Check } from './policy.ts'
+import type { Session, User } from './principal.ts'
+import type { RevokeReason } from './storage.ts'
+
+/** The request behind an event; `null` when a service was called outside of one. */
+type MaybeRequest = FastifyRequest | null
+
+export interface RegisterState {
+  readonly email: string
+  readonly username: string | null
+  readonly name: string | null
+  readonly request: MaybeRequest
+}
+export interface LoginState { readonly user: User, readonly request: MaybeRequest }
+export interface SignedInState { readonly user: User, readonly session: Session, readonly request: MaybeRequest }
+export interface LoginFailedState {
+  /** What was submitted; such an account need not exist. */
+  readonly identifier: string
+  readonly reason: LoginFailure
+  readonly request: MaybeRequest
+}
+export interface SessionState { readonly userId: string, readonly sessionId: string, readonly request: MaybeRequest }
+export interface SessionRefreshedState extends SessionState { readonly outcome: RefreshOutcome }
+export interface SessionRevokedState extends SessionState { readonly reason: RevokeReason }
+export interface PasswordChangedState { readonly user: User, readonly request: MaybeRequest }
+
+export type LoginFailure = 'unknown-user' | 'wrong-password' | 'disabled' | 'no-password' | 'ill-formed'
+export type RefreshOutcome = 'rotated' | 'window' | 'recovered'
+
+/** A hook that is awaited before the act; a rejection refuses it: 403, or the error's own `statusCode` when it is 4xx. */
+type Before<State> = (state: State) => void | Promise<void>
+/** A hook that is awaited after the act; a rejection is logged and changes nothing. */
+type After<State> = (state: State) => void | Promise<void>
+/** A hook that nobody waits for; a rejection is logged. */
+type Notice<State> = (state: State) => void | Promise<void>
+
+/** Every hook, by name. */
+export interface AccountsHooks {
+  /** The input is well-formed and the password accepted; nothing is stored yet. */
+  beforeRegister: Before<RegisterState>
+  afterRegister: After<SignedInState>
+  /** The password was right; no session exists yet. */
+  beforeLogin: Before<LoginState>
+  afterLogin: After<SignedInState>
+  loginFailed: Notice<LoginFailedState>
+  /** After every guard that found a caller: awaited, anything but `true` (or a rejection) is 403. */
+  authorize: Check
+  sessionRefreshed: Notice<SessionRefreshedState>
+  /** A refresh token that had been traded long ago came again: the session is dead, somebody copied a cookie. */
+  sessionReused: Notice<SessionState>
+  sessionRevoked: Notice<SessionRevokedState>
+  passwordChanged: Notice<PasswordChangedState>
+}
+
+export type AccountsHookName = keyof AccountsHooks
+
+/** What `diagnostics_channel` `fastify-accounts` publishes: one object a decision, no secret in it. */
+export interface AccountsEvent {
+  readonly name: AccountsEventName
+  readonly at: Date
+  readonly userId?: string
+  readonly sessionId?: string
+  readonly requestId?: string
+  readonly address?: string | null
+  /** Why, where the name alone does not say it: a `RevokeReason`, a `LoginFailure`, an error code. */
+  readonly reason?: string
+}
+
+export type AccountsEventName =
+  | 'account.registered' | 'account.changed' | 'account.deleted'
+  | 'login.succeeded' | 'login.failed'
+  | 'session.rotated' | 'session.window' | 'session.recovered' | 'session.reused' | 'session.revoked'
+  | 'password.changed' | 'request.refused' | 'storage.failed'

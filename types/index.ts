@@ -1,0 +1,8 @@
+export type * from './accounts.ts'
+export type * from './fastify.ts'
+export type * from './hooks.ts'
+export type * from './mailer.ts'
+export type * from './options.ts'
+export type * from './policy.ts'
+export type * from './principal.ts'
+export type * from './storage.ts'

@@ -1,0 +1,76 @@
+import type { AccountsHooks } from './hooks.ts'
+import type { Duration } from './policy.ts'
+import type { Storage } from './storage.ts'
+
+/** A secret of at least 32 random bytes, as text or bytes; of an array the first signs and all verify. */
+export type Secret = string | Uint8Array | ReadonlyArray<string | Uint8Array>
+
+/** One secret a purpose, each used as given. */
+export interface Secrets {
+  /** Signs access tokens. */
+  readonly access: Secret
+  /** Signs refresh tokens. @default access */
+  readonly refresh?: Secret
+  /** Keys every digest. @default access */
+  readonly hash?: Secret
+}
+
+/** Verify and make password digests (PHC strings). */
+export interface PasswordHasher {
+  hash (password: string): Promise<string>
+  verify (digest: string, password: string): Promise<boolean>
+}
+
+export interface PasswordOptions {
+  /** Unicode code points; 8 is the floor. NIST SP 800-63B-4, 3.1.1.2. @default 15 */
+  readonly minLength?: number
+  /** UTF-8 bytes; at least 64. @default 1024 */
+  readonly maxBytes?: number
+  /** Words refused beside the built-in list of common passwords; `false`: no list at all. */
+  readonly blocklist?: readonly string[] | false
+  /** argon2id costs; never under the OWASP floor. @default { memoryKiB: 19456, iterations: 2, parallelism: 1 } */
+  readonly argon2?: { readonly memoryKiB?: number, readonly iterations?: number, readonly parallelism?: number }
+  /** Hashes that may wait for a free core before a login is answered 503. @default 256 */
+  readonly maxQueue?: number
+}
+
+export interface CookieOptions {
+  /** Share the cookies with sub-domains: names then start with `__Secure-`. */
+  readonly domain?: string
+  /** @default 'lax' */
+  readonly sameSite?: 'lax' | 'strict'
+  /** Names without their prefix. @default { access: 'accounts_access', refresh: 'accounts_refresh' } */
+  readonly names?: { readonly access?: string, readonly refresh?: string }
+  /** Accept a plain-http `appUrl` that is not localhost. Warns at every start. @default false */
+  readonly insecure?: boolean
+}
+
+export interface AccountsOptions {
+  /** The public URL of the application: cookie security, allowed origin, issuer and audience. Never taken from a header. */
+  readonly appUrl: string
+  /** One root secret, from which a key for each purpose is derived (HKDF, RFC 5869); or use `secrets`. */
+  readonly secret?: Secret | undefined
+  readonly secrets?: Secrets
+  readonly storage: Storage
+  /** @default '60m' */
+  readonly accessTokenTtl?: Duration
+  /** End of a session without use. @default '90d' */
+  readonly refreshTokenTtl?: Duration
+  /** End of a session in any case. @default '365d' */
+  readonly sessionTtl?: Duration
+  /**
+   * `transparent`: a guard renews an expired access cookie from a good refresh cookie.
+   * `explicit`: only `POST /auth/refresh` does, and the refresh cookie goes to the plugin's routes alone.
+   * @default 'transparent'
+   */
+  readonly refresh?: 'transparent' | 'explicit'
+  readonly cookies?: CookieOptions
+  /** `strict`: a request with neither `Sec-Fetch-Site` nor `Origin` needs a CSRF token. @default 'standard' */
+  readonly csrf?: 'standard' | 'strict'
+  readonly passwords?: PasswordOptions
+  /** @default { open: true } */
+  readonly registration?: { readonly open?: boolean }
+  /** `false`: decorators only. @default { prefix: '/auth' } */
+  readonly routes?: false | { readonly prefix?: string }
+  readonly hooks?: { readonly [Name in keyof AccountsHooks]?: AccountsHooks[Name] | ReadonlyArray<AccountsHooks[Name]> }
+}

@@ -1,0 +1,73 @@
+/** Extra fields of a user that a host's own users store returns. Extend it by interface merging. */
+export interface AccountsUser {}
+
+/** An account, as it may be shown to its owner. Never holds a secret or a digest. */
+export interface User extends AccountsUser {
+  readonly id: string
+  /** As the user wrote it; compared without regard to case. */
+  readonly email: string
+  readonly emailVerified: boolean
+  readonly username: string | null
+  readonly name: string | null
+  readonly roles: readonly string[]
+  readonly disabled: boolean
+  readonly createdAt: Date
+}
+
+/** One login of a user: a row on the server that every token of that login names. */
+export interface Session {
+  /** 144 random bits, base64url. Names the session, proves nothing. */
+  readonly id: string
+  readonly createdAt: Date
+  /** When the password (or the host's own proof) was last given. */
+  readonly authenticatedAt: Date
+  /** End without use; moved by each rotation, never past `expiresAt`. */
+  readonly idleExpiresAt: Date
+  /** End in any case, fixed at sign-in. */
+  readonly expiresAt: Date
+}
+
+/** A session in the list that its owner sees. */
+export interface ListedSession extends Session {
+  /** Batched: at most ten seconds behind. */
+  readonly lastSeenAt: Date
+  /** Such as `Firefox on Windows`, from the user agent at sign-in. */
+  readonly device: string
+  /** The client's IP address at sign-in, `null` when unknown. */
+  readonly address: string | null
+  readonly current: boolean
+}
+
+/** The ways in which a request can prove who calls. */
+export type CredentialKind = Principal['via']
+
+interface AnyPrincipal {
+  readonly user: User
+  /** `null`: not narrowed, all that the user may do. */
+  readonly scopes: readonly string[] | null
+  readonly authenticatedAt: Date
+  /** Aborts when the credential is revoked or expires, so that streams and sockets can be closed. Made when first read. */
+  readonly signal: AbortSignal
+}
+
+export interface CookiePrincipal extends AnyPrincipal {
+  readonly via: 'cookie'
+  readonly session: Session
+}
+
+export interface BearerPrincipal extends AnyPrincipal {
+  readonly via: 'bearer'
+  readonly session: Session
+}
+
+export interface PersonalTokenPrincipal extends AnyPrincipal {
+  readonly via: 'personal-token'
+  readonly token: { readonly id: string, readonly name: string }
+}
+
+export interface BasicPrincipal extends AnyPrincipal {
+  readonly via: 'basic'
+}
+
+/** Who is calling and how they proved it, told apart by `via`. */
+export type Principal = CookiePrincipal | BearerPrincipal | PersonalTokenPrincipal | BasicPrincipal

@@ -1,0 +1,231 @@
+/*
+ * The ports of persistence. Verbs speak intent and each is atomic: the core never reads, decides and then writes.
+ * An adapter's author needs this file and the contract suite (`fastify-accounts/testing`), nothing else.
+ *
+ * Rules that hold for every verb:
+ * - an expected outcome is a return value; a rejection means "could not be done" and becomes 503;
+ * - a verb never runs twice by itself (no resend by the driver) unless it is idempotent;
+ * - `Date` crosses the port, never a number; ids are opaque strings; secrets arrive as digests only.
+ */
+import type { User } from './principal.ts'
+
+export interface UserRecord extends User {
+  /** PHC string; `null`: this account has no password. */
+  readonly passwordDigest: string | null
+  /**
+   * Counts the events that end all that was issued before (password change, disabling).
+   * A session whose `epoch` differs is dead, whatever its row says.
+   */
+  readonly epoch: number
+}
+
+export interface NewUser {
+  readonly id: string
+  readonly email: string
+  /** Canonical form, unique. */
+  readonly emailKey: string
+  readonly username: string | null
+  /** Canonical form, unique; `null` without a user name. */
+  readonly usernameKey: string | null
+  readonly name: string | null
+  readonly roles: readonly string[]
+  readonly passwordDigest: string | null
+  readonly createdAt: Date
+}
+
+export interface UserChange {
+  readonly name?: string | null
+  readonly roles?: readonly string[]
+  /** Disabling also raises the epoch, so that enabling again revives no session. */
+  readonly disabled?: boolean
+}
+
+export interface UserStore {
+  find (id: string): Promise<UserRecord | null>
+  findByEmail (emailKey: string): Promise<UserRecord | null>
+  findByUsername (usernameKey: string): Promise<UserRecord | null>
+  /** Insert, unless a key is taken; of racers with one key exactly one gets `created`. */
+  create (user: NewUser): Promise<'created' | 'email-taken' | 'username-taken'>
+  update (id: string, change: UserChange, at: Date): Promise<UserRecord | null>
+  /** Set the digest and raise the epoch, if the epoch is still `epoch`; `null`: it is not, or no such user. */
+  changePassword (id: string, epoch: number, passwordDigest: string): Promise<UserRecord | null>
+  delete (id: string): Promise<boolean>
+}
+
+export type RevokeReason = 'signed-out' | 'ended-by-user' | 'replaced' | 'reused' | 'password-changed' | 'disabled' | 'deleted' | 'ended-by-host'
+
+export interface SessionRecord {
+  readonly id: string
+  readonly userId: string
+  /** The user's epoch when the password was checked. */
+  readonly epoch: number
+  /** Counts the refresh tokens of this session; only the current one rotates. */
+  readonly generation: number
+  readonly rotatedAt: Date
+  /** The highest generation that the client has proved to hold. */
+  readonly acknowledgedGeneration: number
+  readonly createdAt: Date
+  readonly authenticatedAt: Date
+  readonly lastSeenAt: Date
+  readonly idleExpiresAt: Date
+  readonly expiresAt: Date
+  /** `false`: cookies end with the browser. */
+  readonly remember: boolean
+  readonly userAgent: string | null
+  readonly address: string | null
+  readonly revokedAt: Date | null
+  readonly revokeReason: RevokeReason | null
+}
+
+/** What requests have shown of a session since the last flush. */
+export interface SessionActivity {
+  readonly id: string
+  readonly lastSeenAt: Date
+  readonly acknowledgedGeneration: number
+}
+
+export interface SessionStore {
+  create (session: SessionRecord): Promise<void>
+  find (id: string): Promise<SessionRecord | null>
+  /** Sessions that are neither revoked nor past an end at `now`, newest first. */
+  listForUser (userId: string, now: Date): Promise<SessionRecord[]>
+  /**
+   * Trade generation `generation` for the next one, if it is the current one and the session is not revoked:
+   * exactly one racer gets the record, the others `null`. Also acknowledges `generation`.
+   */
+  rotate (id: string, generation: number, change: { readonly at: Date, readonly idleExpiresAt: Date }): Promise<SessionRecord | null>
+  /**
+   * Open the window of `generation` again (`rotatedAt = at`), if nobody acknowledged it, it is the current one,
+   * its window began at `rotatedAt`, and the session is not revoked; else `null`. The idle end stays.
+   */
+  recover (id: string, generation: number, rotatedAt: Date, at: Date): Promise<SessionRecord | null>
+  /** `true` for exactly one of racing calls. With `userId`: only a session of that user. */
+  revoke (id: string, why: { readonly at: Date, readonly reason: RevokeReason, readonly userId?: string }): Promise<boolean>
+  /** The ids of the sessions that this call revoked. */
+  revokeAllForUser (userId: string, why: { readonly at: Date, readonly reason: RevokeReason, readonly except?: string }): Promise<string[]>
+  /** Remove every session of a user without a trace; the ids of those that were not revoked before. */
+  deleteAllForUser (userId: string): Promise<string[]>
+  /** Move last-seen and acknowledgement forward, never back; unknown ids are passed over. */
+  touch (activities: readonly SessionActivity[]): Promise<void>
+  /** Forget sessions that ended before `before`; how many. */
+  deleteEnded (before: Date): Promise<number>
+}
+
+/** A change that makes a verdict held in memory untrue. */
+export type Change =
+  | { readonly kind: 'session', readonly sessionId: string }
+  | { readonly kind: 'user', readonly userId: string }
+  /** Changes were missed: believe nothing that was read before. */
+  | { readonly kind: 'gap' }
+
+/** Tells every node what was revoked on any. */
+export interface RevocationFeed {
+  /** Hear of every change of another node, after its write. Changes of this node may come too. */
+  subscribe (listener: (change: Change) => void): () => void
+  /**
+   * Whether every change acknowledged anywhere more than a second ago has been delivered. Synchronous and cheap,
+   * for it is called on each request; may deliver changes before it returns.
+   */
+  isCurrent (): boolean
+}
+
+/** Records that the personal tokens' store keeps; the secret itself is never among them. */
+export interface PersonalTokenRecord {
+  readonly id: string
+  readonly userId: string
+  readonly name: string
+  /** HMAC-SHA-256 of the token, unique. */
+  readonly digest: string
+  readonly context: 'server' | 'browser'
+  readonly allowedMethods: readonly string[] | null
+  readonly allowedIps: readonly string[] | null
+  readonly allowedReferrers: readonly string[] | null
+  readonly scopes: readonly string[] | null
+  readonly epoch: number
+  readonly createdAt: Date
+  readonly expiresAt: Date
+  readonly lastUsedAt: Date | null
+  readonly lastUsedAddress: string | null
+  readonly revokedAt: Date | null
+}
+
+export type PersonalTokenChange = Partial<Pick<PersonalTokenRecord, 'name' | 'allowedMethods' | 'allowedIps' | 'allowedReferrers' | 'scopes' | 'expiresAt'>>
+
+export interface PersonalTokenStore {
+  /** Insert, unless the user already has `limit` live tokens. */
+  create (token: PersonalTokenRecord, limit: number): Promise<'created' | 'limit-reached'>
+  findByDigest (digest: string): Promise<PersonalTokenRecord | null>
+  listForUser (userId: string): Promise<PersonalTokenRecord[]>
+  update (id: string, userId: string, change: PersonalTokenChange): Promise<PersonalTokenRecord | null>
+  revoke (id: string, userId: string, at: Date): Promise<boolean>
+  /** Insert `successor` and end the old token at `oldExpiresAt`, together; `false`: the old one was not live. */
+  replace (id: string, userId: string, successor: PersonalTokenRecord, oldExpiresAt: Date): Promise<boolean>
+  touch (uses: ReadonlyArray<{ readonly id: string, readonly lastUsedAt: Date, readonly lastUsedAddress: string | null }>): Promise<void>
+}
+
+export type OneTimePurpose = 'reset-password' | 'verify-email' | 'change-email' | 'invite'
+
+export interface OneTimeTokenRecord {
+  readonly digest: string
+  readonly purpose: OneTimePurpose
+  readonly userId: string
+  /** The exact address that the token was sent to. */
+  readonly email: string
+  readonly epoch: number
+  readonly expiresAt: Date
+}
+
+export interface OneTimeTokenStore {
+  /** Keep this one and void every other of the same user and purpose. */
+  issue (token: OneTimeTokenRecord): Promise<void>
+  /** Take it away and return it: exactly one racer gets it. */
+  consume (digest: string, purpose: OneTimePurpose, now: Date): Promise<OneTimeTokenRecord | null>
+}
+
+export interface ThrottleStore {
+  /** Count one more and say how many there are in the running window. */
+  increment (key: string, window: { readonly at: Date, readonly endsAt: Date }): Promise<{ readonly count: number, readonly endsAt: Date }>
+  reset (key: string): Promise<void>
+}
+
+/** A mail that waits: what to say and to whom, never a token (it is minted when the mail is sent). */
+export interface OutboxRecord {
+  readonly id: string
+  readonly kind: string
+  readonly userId: string
+  readonly recipient: string
+  readonly locale: string | null
+  readonly attempts: number
+  readonly dueAt: Date
+}
+
+export interface Outbox {
+  enqueue (mail: OutboxRecord): Promise<void>
+  /** Lend up to `limit` due mails to one node until `until`; no other node gets them before. */
+  claim (now: Date, until: Date, limit: number): Promise<OutboxRecord[]>
+  settle (id: string, outcome: { readonly kind: 'sent' } | { readonly kind: 'retry', readonly dueAt: Date } | { readonly kind: 'given-up' }): Promise<void>
+}
+
+/** The stores, each replaceable by itself. */
+export interface Stores {
+  readonly users: UserStore
+  readonly sessions: SessionStore
+  readonly personalTokens?: PersonalTokenStore
+  readonly oneTimeTokens?: OneTimeTokenStore
+  readonly throttles?: ThrottleStore
+  readonly outbox?: Outbox
+}
+
+/** All that the package keeps: stores, and how they work together. Parts of several storages may be spread over each other. */
+export interface Storage extends Stores {
+  /** Without one, `checked` asks the store every time. */
+  readonly feed?: RevocationFeed
+  /**
+   * Run `work` on stores whose writes land together or not at all. `work` may run again after a conflict, so it does
+   * nothing but call the stores, and writes before it reads. Left out: the stores are called one by one, which is
+   * safe (a session of an old epoch is dead) but may leave rows behind.
+   */
+  atomically?<T> (work: (stores: Stores) => Promise<T>): Promise<T>
+  /** Close what this storage itself opened; called when the server that it was given to closes. Twice does no harm. */
+  close?(): Promise<void>
+}
