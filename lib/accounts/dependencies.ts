@@ -1,0 +1,20 @@
+import type { Hooks } from '../hooks.ts'
+import type { Settings } from '../options.ts'
+import type { Passwords } from '../passwords/passwords.ts'
+import type { Liveness } from '../sessions/liveness.ts'
+import type { ReadPresented } from '../sessions/presented.ts'
+import type { SignIn } from '../sessions/sign-in.ts'
+import type { SignOut } from '../sessions/sign-out.ts'
+import type { GuardedStorage } from '../storage.ts'
+
+/** What the duties of this folder share. */
+export interface AccountsDependencies {
+  readonly settings: Settings
+  readonly storage: GuardedStorage
+  readonly passwords: Passwords
+  readonly liveness: Liveness
+  readonly signIn: SignIn
+  readonly signOut: SignOut
+  readonly readPresented: ReadPresented
+  readonly hooks: Hooks
+}

@@ -1,0 +1,58 @@
+import type { FastifyRequest } from 'fastify'
+import type { LoginInput } from '../../types/accounts.ts'
+import type { LoginFailure } from '../../types/hooks.ts'
+import type { UserRecord } from '../../types/storage.ts'
+import { FST_ACCOUNTS_CREDENTIALS_INVALID } from '../errors.ts'
+import { toUser } from '../sessions/records.ts'
+import type { Issued } from '../sessions/sign-in.ts'
+import type { AccountsDependencies } from './dependencies.ts'
+import { loginKey } from './identifiers.ts'
+
+export type Login = (input: LoginInput, request: FastifyRequest | null) => Promise<Issued>
+
+/** Check a password and begin a session. Every refusal looks alike and takes alike (ASVS 6.3.8). */
+export function createLogin ({ storage, passwords, hooks }: AccountsDependencies, begin: Begin): Login {
+  return async function login (input, request) {
+    const user = await find(input)
+    const fits = await passwords.verify(user?.passwordDigest ?? null, input.password)
+    const failure = judge(user, fits)
+    if (failure !== null) {
+      const identifier = 'email' in input ? input.email : input.username
+      hooks.record('login.failed', { ...(user === null ? {} : { userId: user.id }), reason: failure, request })
+      hooks.notify('loginFailed', { identifier, reason: failure, request })
+      throw new FST_ACCOUNTS_CREDENTIALS_INVALID()
+    }
+    await hooks.before('beforeLogin', { user: toUser(user!), request })
+    const issued = await begin(user!, request, input.remember ?? true)
+    hooks.record('login.succeeded', { userId: user!.id, sessionId: issued.session.id, request })
+    await hooks.after('afterLogin', { user: issued.user, session: issued.session, request })
+    return issued
+  }
+
+  async function find (input: LoginInput): Promise<UserRecord | null> {
+    const found = loginKey(input)
+    if (found === null) return null
+    return found.by === 'email' ? await storage.users.findByEmail(found.key) : await storage.users.findByUsername(found.key)
+  }
+}
+
+/** The state counts only after the password: what is told apart must not be told to who does not know it. */
+function judge (user: UserRecord | null, fits: boolean): LoginFailure | null {
+  if (user === null) return 'unknown-user'
+  if (user.passwordDigest === null) return 'no-password'
+  if (!fits) return 'wrong-password'
+  return user.disabled ? 'disabled' : null
+}
+
+export type Begin = (user: UserRecord, request: FastifyRequest | null, remember: boolean) => Promise<Issued>
+
+/** Begin a session of a user who has proved who they are, in place of the one that the request presents. */
+export function createBegin ({ storage, signIn, signOut, readPresented }: Pick<AccountsDependencies, 'storage' | 'signIn' | 'signOut' | 'readPresented'>): Begin {
+  return async function begin (user, request, remember) {
+    const session = signIn.prepare(user, request, remember)
+    const replaced = readPresented(request)
+    await storage.atomically(async stores => await signIn.store(stores.sessions, session, replaced))
+    for (const { userId, sessionId } of replaced) signOut.announce(userId, [sessionId], 'replaced', request)
+    return signIn.issue(user, session)
+  }
+}

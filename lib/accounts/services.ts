@@ -1,0 +1,46 @@
+import type { Accounts, SignedIn } from '../../types/accounts.ts'
+import { now } from '../clock.ts'
+import { toListedSession } from '../sessions/records.ts'
+import type { Issued } from '../sessions/sign-in.ts'
+import type { AccountsDependencies } from './dependencies.ts'
+import type { Login } from './login.ts'
+import type { ChangePassword } from './password.ts'
+import type { Register } from './register.ts'
+import type { Users } from './users.ts'
+
+export interface Duties {
+  readonly register: Register
+  readonly login: Login
+  readonly changePassword: ChangePassword
+  readonly users: Users
+}
+
+/** What a host calls as `app.accounts`. */
+export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, changePassword, users }: Duties): Accounts {
+  return {
+    register: async (input, { request = null } = {}) => toSignedIn(await register(input, request)),
+    login: async (input, { request = null } = {}) => toSignedIn(await login(input, request)),
+    sessions: {
+      async list (userId, currentId) {
+        const [user, sessions] = await Promise.all([storage.users.find(userId), storage.sessions.listForUser(userId, new Date(now()))])
+        return sessions.filter(session => session.epoch === user?.epoch).map(session => toListedSession(session, currentId))
+      },
+      end: async (userId, sessionId) => await signOut.end(userId, sessionId, 'ended-by-host'),
+      endAll: async (userId, { except } = {}) => await signOut.endAll(userId, 'ended-by-host', { except })
+    },
+    passwords: {
+      change: async (userId, passwords, { request = null } = {}) => toSignedIn(await changePassword(userId, passwords, request))
+    },
+    users: {
+      find: users.find,
+      findByEmail: users.findByEmail,
+      update: async (id, change) => await users.update(id, change),
+      delete: async id => await users.delete(id)
+    },
+    addHook: hooks.add
+  }
+}
+
+function toSignedIn ({ user, session, access, refresh }: Issued): SignedIn {
+  return { user, session, accessToken: access.token, refreshToken: refresh.token }
+}

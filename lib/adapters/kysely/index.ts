@@ -1,0 +1,1 @@
+export { sqliteStorage, type SqliteOptions, type SqliteStorage } from './sqlite.ts'

@@ -1,0 +1,136 @@
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Database } from 'better-sqlite3'
+import { Kysely, SqliteDialect } from 'kysely'
+import type { SessionStore, Storage, Stores, UserStore } from '../../../types/storage.ts'
+import { monotonic, now, pause } from '../../clock.ts'
+import { FST_ACCOUNTS_MIGRATION_FAILED, FST_ACCOUNTS_MIGRATION_PENDING, FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '../../errors.ts'
+import { randomFraction } from '../../random.ts'
+import { findPending, migrateToLatest } from './migrations.ts'
+import { kyselySessions } from './sessions.ts'
+import { createSqliteFeed } from './sqlite-feed.ts'
+import type { Tables } from './tables.ts'
+import { kyselyUsers } from './users.ts'
+
+export interface SqliteOptions {
+  /**
+   * Bring an existing database up to date when it is opened. An empty one always is.
+   * @default true, but in production (`NODE_ENV`) false: then missing steps are an error that names the command
+   */
+  readonly migrate?: boolean
+}
+
+/** A storage in one SQLite file, with a connection of its own. The plugin that it is given to closes it. */
+export interface SqliteStorage extends Storage {
+  /** Run the missing migrations; the names of those that ran. */
+  migrate (): Promise<string[]>
+  close (): Promise<void>
+}
+
+/** How long a locked file is asked again before the call fails. */
+const BUSY_MS = 900
+
+/** How long the library itself may hold up the event loop for a lock: a neighbour's commit takes less. */
+const BLOCK_MS = 10
+
+/** Entries of the change log that no living process can still need. */
+const KEEP_CHANGES_MS = 3_600_000
+
+/**
+ * All that the package keeps, in one SQLite file, on `better-sqlite3`. Several processes may use the file.
+ * @param file a path; `:memory:` for a database that ends with the process
+ * @throws {FST_ACCOUNTS_MIGRATION_PENDING} or `_FAILED`
+ */
+export async function sqliteStorage (file: string, options: SqliteOptions = {}): Promise<SqliteStorage> {
+  if (typeof file !== 'string' || file === '') throw new FST_ACCOUNTS_OPTION_INVALID('file', 'must be the path of the SQLite file')
+  const { default: BetterSqlite } = await import('better-sqlite3')
+  const database = new BetterSqlite(file, { timeout: BLOCK_MS })
+  const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: refuseWhenMoved(database, file) }) })
+  try {
+    await prepare(database, db, options)
+  } catch (error) {
+    database.close()
+    throw error
+  }
+  const repeating = <Store extends object>(store: Store) => repeatWhenBusy(store)
+  return {
+    users: repeating<UserStore>(kyselyUsers(db)),
+    sessions: repeating<SessionStore>(pruning(kyselySessions(db), db)),
+    feed: createSqliteFeed(database),
+    atomically: async work => await untilFree(async () => await db.transaction().execute(async transaction => await work(storesOn(transaction)))),
+    migrate: async () => await migrate(db),
+    close: async () => await db.destroy()
+  }
+}
+
+const storesOn = (db: Kysely<Tables>): Stores => ({ users: kyselyUsers(db), sessions: kyselySessions(db) })
+
+async function prepare (database: Database, db: Kysely<Tables>, options: SqliteOptions): Promise<void> {
+  await untilFree(async () => { database.pragma('journal_mode = WAL') })
+  // A commit that was acknowledged survives a power cut: a logout must not be undone by one.
+  database.pragma('synchronous = FULL')
+  const { pending, isEmpty } = await untilFree(async () => await findPending(db))
+  if (pending.length === 0) return
+  if (!isEmpty && !(options.migrate ?? process.env.NODE_ENV !== 'production')) throw new FST_ACCOUNTS_MIGRATION_PENDING(pending.join(', '))
+  await migrate(db)
+}
+
+async function migrate (db: Kysely<Tables>): Promise<string[]> {
+  try {
+    return await untilFree(async () => await migrateToLatest(db))
+  } catch (error) {
+    throw new FST_ACCOUNTS_MIGRATION_FAILED(error instanceof Error ? error.message : 'unknown error')
+  }
+}
+
+/**
+ * A file that was deleted or replaced while open would go on taking writes that nobody can ever read again.
+ * SQLite does not tell, so each statement looks first; it costs two microseconds.
+ */
+function refuseWhenMoved (database: Database, file: string): Pick<Database, 'prepare' | 'close'> {
+  if (file === ':memory:') return database
+  const path = resolve(file)
+  const { ino, dev } = statSync(path)
+  return {
+    prepare: (source: string) => {
+      const found = statSync(path, { throwIfNoEntry: false })
+      if (found?.ino !== ino || found.dev !== dev) throw new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: `${path} is gone` })
+      return database.prepare(source)
+    },
+    close: () => database.close()
+  } as Pick<Database, 'prepare' | 'close'>
+}
+
+/** Every verb is one statement, and one that met a lock did nothing: it is safe to try again. */
+function repeatWhenBusy<Store extends object> (store: Store): Store {
+  return Object.fromEntries(Object.entries(store).map(([verb, call]) => [verb, async (...args: unknown[]) => await untilFree(async () => await call(...args))])) as Store
+}
+
+/** The log of changes is pruned where sessions are: once in a while, by whichever process does it. */
+function pruning (sessions: SessionStore, db: Kysely<Tables>): SessionStore {
+  return {
+    ...sessions,
+    async deleteEnded (before) {
+      const newest = db.selectFrom('accounts_changes').select(select => select.fn.max('id').as('id'))
+      await db.deleteFrom('accounts_changes').where('at', '<', now() - KEEP_CHANGES_MS).where('id', '<', newest).execute()
+      return await sessions.deleteEnded(before)
+    }
+  }
+}
+
+/** Run again, with pauses of random length, what another connection's lock has kept from running. */
+async function untilFree<T> (call: () => Promise<T>): Promise<T> {
+  for (const end = monotonic() + BUSY_MS; ;) {
+    try {
+      return await call()
+    } catch (error) {
+      if (!isBusy(error) || monotonic() > end) throw error
+      await pause(2 + randomFraction() * 10)
+    }
+  }
+}
+
+function isBusy (error: unknown): boolean {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'string' && /^SQLITE_(BUSY|LOCKED)/.test(code)
+}

@@ -1,0 +1,99 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Guard } from '../../types/fastify.ts'
+import type { Policy } from '../../types/policy.ts'
+import type { Principal } from '../../types/principal.ts'
+import { now } from '../clock.ts'
+import type { Credential } from '../credentials/credential.ts'
+import { answerHeaders, FST_ACCOUNTS_AUTHENTICATION_REQUIRED, FST_ACCOUNTS_FORBIDDEN, FST_ACCOUNTS_FRESH_LOGIN_REQUIRED, FST_ACCOUNTS_INTERNAL, isAccountsError } from '../errors.ts'
+import type { Hooks } from '../hooks.ts'
+import { requireConsent } from './authorize.ts'
+import { resolvePolicy, type Rule } from './policy.ts'
+
+/** Make guards: who calls, and does the policy let them in? */
+export function createGuards (credentials: readonly Credential[], hooks: Hooks): (policy?: Policy) => Guard {
+  const enabled = credentials.map(credential => credential.kind)
+
+  return function guard (policy = {}) {
+    const rule = resolvePolicy(policy, enabled)
+    const accepted = credentials.filter(({ kind }) => rule.via.includes(kind))
+
+    // Callback style: where memory suffices, no promise is made between the socket and the handler.
+    return function guardRoute (request, reply, done) {
+      const refuse = (thrown: unknown) => done(toRefusal(thrown, request, reply, hooks))
+      const conclude = (principal: Principal | null) => {
+        let pending: Promise<void> | null
+        try {
+          pending = admit(rule, hooks, principal, request, reply)
+        } catch (error) {
+          return refuse(error)
+        }
+        if (pending === null) done()
+        else pending.then(() => done(), refuse)
+      }
+      let found: Principal | null | Promise<Principal | null>
+      try {
+        varyByCaller(reply)
+        found = identify(accepted, 0, request, reply, rule)
+      } catch (error) {
+        return refuse(error)
+      }
+      if (found instanceof Promise) found.then(conclude, refuse)
+      else conclude(found)
+    }
+  }
+}
+
+/** The first credential that is present decides. */
+function identify (credentials: readonly Credential[], first: number, request: FastifyRequest, reply: FastifyReply, rule: Rule): Principal | null | Promise<Principal | null> {
+  for (let index = first; index < credentials.length; index++) {
+    const found = credentials[index]!.identify(request, reply, rule.liveness)
+    if (found instanceof Promise) return found.then(principal => principal ?? identify(credentials, index + 1, request, reply, rule))
+    if (found !== null) return found
+  }
+  return null
+}
+
+/** Throws what is refused; `null`: admitted, else a promise that says so. */
+function admit (rule: Rule, hooks: Hooks, principal: Principal | null, request: FastifyRequest, reply: FastifyReply): Promise<void> | null {
+  request.principal = principal
+  if (principal === null) {
+    if (rule.optional) return null
+    throw new FST_ACCOUNTS_AUTHENTICATION_REQUIRED()
+  }
+  checkRule(rule, principal, reply)
+  return rule.check === null && hooks.authorize.length === 0 ? null : consult(rule, hooks, principal, request)
+}
+
+function checkRule (rule: Rule, principal: Principal, reply: FastifyReply): void {
+  if (rule.roles !== null && !rule.roles.some(role => principal.user.roles.includes(role))) throw new FST_ACCOUNTS_FORBIDDEN()
+  if (rule.fresh !== null && now() - principal.authenticatedAt.getTime() > rule.fresh) {
+    const error = new FST_ACCOUNTS_FRESH_LOGIN_REQUIRED()
+    // RFC 9470, 3: how old the proof may be, in seconds.
+    reply.header('www-authenticate', `${answerHeaders(error)['www-authenticate']}, max_age=${rule.fresh / 1000}`)
+    throw error
+  }
+}
+
+async function consult (rule: Rule, hooks: Hooks, principal: Principal, request: FastifyRequest): Promise<void> {
+  if (rule.check !== null) await requireConsent(rule.check, principal, request)
+  for (const authorize of hooks.authorize) await requireConsent(authorize, principal, request)
+}
+
+/** Give a refusal its headers here, for an error handler of the host's need not know of them. */
+function toRefusal (thrown: unknown, request: FastifyRequest, reply: FastifyReply, hooks: Hooks): Error {
+  request.principal = null
+  const error = thrown instanceof Error ? thrown : new FST_ACCOUNTS_INTERNAL({ cause: thrown })
+  if (!isAccountsError(error)) return error
+  for (const [name, value] of Object.entries(answerHeaders(error))) {
+    if (!reply.hasHeader(name)) reply.header(name, value)
+  }
+  hooks.record('request.refused', { request, reason: error.code })
+  return error
+}
+
+/** RFC 9110, 12.5.5: a cache must not hand one caller's answer to another. */
+function varyByCaller (reply: FastifyReply): void {
+  const vary = reply.getHeader('vary')
+  if (vary === undefined) reply.header('vary', 'Cookie, Authorization')
+  else if (!/\bcookie\b/i.test(String(vary))) reply.header('vary', `${String(vary)}, Cookie, Authorization`)
+}

@@ -1,0 +1,53 @@
+import type { Check, Liveness, Policy } from '../../types/policy.ts'
+import type { CredentialKind } from '../../types/principal.ts'
+import { parseDuration } from '../duration.ts'
+import { FST_ACCOUNTS_POLICY_INVALID } from '../errors.ts'
+
+/** A policy, checked and complete. */
+export interface Rule {
+  readonly via: readonly CredentialKind[]
+  readonly optional: boolean
+  /** Milliseconds. */
+  readonly fresh: number | null
+  readonly roles: readonly string[] | null
+  readonly liveness: Liveness
+  readonly check: Check | null
+}
+
+const MEMBERS = ['via', 'optional', 'fresh', 'roles', 'liveness', 'check']
+const DEMANDS: readonly Liveness[] = ['checked', 'strict', 'stateless']
+
+/**
+ * Check a policy once, when its guard is made.
+ * @throws {FST_ACCOUNTS_POLICY_INVALID} for what is unknown, ill-typed, not enabled or contradictory
+ */
+export function resolvePolicy (policy: Policy, enabled: readonly CredentialKind[]): Rule {
+  if (typeof policy !== 'object' || policy === null || Array.isArray(policy)) refuse('must be an object')
+  const unknown = Object.keys(policy).find(member => !MEMBERS.includes(member))
+  if (unknown !== undefined) refuse(`has an unknown member "${unknown}"`)
+  const { optional = false, roles, check } = policy
+  if (typeof optional !== 'boolean') refuse('"optional" must be true or false')
+  if (roles !== undefined && !(isTexts(roles) && roles.length > 0)) refuse('"roles" must be a list of at least one role')
+  if (check !== undefined && typeof check !== 'function') refuse('"check" must be a function')
+  const fresh = policy.fresh === undefined ? null : parseDuration(policy.fresh, 'policy.fresh')
+  const liveness = policy.liveness ?? (fresh === null ? 'checked' : 'strict')
+  if (!DEMANDS.includes(liveness)) refuse(`"liveness" must be one of ${DEMANDS.join(', ')}`)
+  if (liveness === 'stateless' && (fresh !== null || roles !== undefined)) refuse('demands "fresh" or "roles", which only the store knows, together with liveness "stateless"')
+  if (optional && (fresh !== null || roles !== undefined)) refuse('is "optional" and yet demands "fresh" or "roles"')
+  return { via: resolveVia(policy.via, enabled), optional, fresh, roles: roles ?? null, liveness, check: check ?? null }
+}
+
+function resolveVia (via: Policy['via'], enabled: readonly CredentialKind[]): readonly CredentialKind[] {
+  if (via === undefined) return enabled
+  const kinds = (Array.isArray(via) ? via : [via]) as readonly CredentialKind[]
+  if (!isTexts(kinds) || kinds.length === 0) refuse('"via" must name at least one kind of credential')
+  const off = kinds.find(kind => !enabled.includes(kind))
+  if (off !== undefined) refuse(`"via" names "${off}", which is not enabled (enabled: ${enabled.join(', ')})`)
+  return kinds
+}
+
+const isTexts = (list: unknown): list is readonly string[] => Array.isArray(list) && list.every(item => typeof item === 'string' && item !== '')
+
+function refuse (why: string): never {
+  throw new FST_ACCOUNTS_POLICY_INVALID(why)
+}

@@ -1,0 +1,133 @@
+import { LRUCache } from 'lru-cache'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { CookiePrincipal } from '../../types/principal.ts'
+import type { Liveness as Demand } from '../../types/policy.ts'
+import { now } from '../clock.ts'
+import { FST_ACCOUNTS_COOKIE_DUPLICATE, FST_ACCOUNTS_TOKEN_EXPIRED, FST_ACCOUNTS_TOKEN_INVALID } from '../errors.ts'
+import { DUPLICATE, readCookie } from '../requests/cookie-header.ts'
+import { isSafe, type OriginGuard } from '../requests/origin.ts'
+import type { Activity } from '../sessions/activity.ts'
+import type { Cookies } from '../sessions/cookies.ts'
+import type { Liveness, Standing } from '../sessions/liveness.ts'
+import { toSession, toUser } from '../sessions/records.ts'
+import type { Refresh } from '../sessions/rotation.ts'
+import type { Signals } from '../sessions/signals.ts'
+import type { AccessClaims } from '../tokens/claims.ts'
+import type { Tokens } from '../tokens/tokens.ts'
+import type { Credential } from './credential.ts'
+
+export interface AccessCookieDependencies {
+  readonly cookies: Cookies
+  readonly tokens: Tokens
+  readonly liveness: Liveness
+  readonly activity: Activity
+  readonly signals: Signals
+  readonly originGuard: OriginGuard
+  /** Renews from the refresh cookie; `null`: only `POST /auth/refresh` does. */
+  readonly refresh: Refresh | null
+  /** Verified tokens to remember at most. */
+  readonly capacity: number
+}
+
+/** A token that was verified, and what it proves. Keyed by the whole token (CVE-2026-35039: never by a part of it). */
+interface Verdict {
+  readonly generation: number
+  readonly expiresAt: number
+  readonly standing: Standing
+  readonly principal: CookiePrincipal
+}
+
+/** The access cookie of a browser session, renewed from the refresh cookie where that is wanted. */
+export function createAccessCookie (dependencies: AccessCookieDependencies): Credential {
+  const { cookies, tokens, liveness, activity, signals, originGuard, refresh, capacity } = dependencies
+  const verdicts = new LRUCache<string, Verdict>({ max: capacity })
+  /** A route may have several guards; the cookies of one request are renewed once. */
+  const renewals = new WeakMap<FastifyRequest, Promise<CookiePrincipal | null>>()
+
+  return {
+    kind: 'cookie',
+    identify (request, reply, demand) {
+      const token = take(request, reply, cookies.accessName)
+      if (token === null) return renew(request, reply)
+      const verdict = verdicts.get(token)
+      const time = now()
+      if (verdict === undefined || time >= verdict.expiresAt || !liveness.isUsable(verdict.standing, demand, time)) return examine(token, request, reply, demand)
+      return accept(verdict, request)
+    }
+  }
+
+  function accept (verdict: Verdict, request: FastifyRequest): CookiePrincipal {
+    if (!isSafe(request.method)) originGuard.checkForSession(request, verdict.standing.session.id)
+    activity.note(verdict.standing.session, verdict.generation)
+    return verdict.principal
+  }
+
+  async function examine (token: string, request: FastifyRequest, reply: FastifyReply, demand: Demand): Promise<CookiePrincipal | null> {
+    const reading = tokens.readAccess(token)
+    if (reading.kind === 'invalid') throw new FST_ACCOUNTS_TOKEN_INVALID()
+    if (reading.kind === 'valid') {
+      const standing = await liveness.resolve(reading.claims.sid, reading.claims.sub, demand)
+      if (standing !== null) return accept(remember(token, reading.claims, standing), request)
+    }
+    // Expired, or of a session that is over: an answer that came late may have left it beside a newer refresh cookie.
+    const renewed = await renew(request, reply)
+    if (renewed !== null) return renewed
+    throw reading.kind === 'expired' ? new FST_ACCOUNTS_TOKEN_EXPIRED() : new FST_ACCOUNTS_TOKEN_INVALID()
+  }
+
+  function renew (request: FastifyRequest, reply: FastifyReply): Promise<CookiePrincipal | null> | null {
+    const token = refresh === null ? null : take(request, reply, cookies.refreshName)
+    if (token === null) return null
+    const renewal = renewals.get(request) ?? trade(token, request, reply)
+    renewals.set(request, renewal)
+    return renewal
+  }
+
+  async function trade (token: string, request: FastifyRequest, reply: FastifyReply): Promise<CookiePrincipal | null> {
+    // Before the trade: a page of another origin must not even make a session rotate.
+    if (!isSafe(request.method)) checkBeforeTrade(token, request)
+    const refreshed = await refresh!(token, request)
+    cookies.set(reply, refreshed, refreshed.remember)
+    reply.header('accounts-refresh', refreshed.outcome)
+    const reading = tokens.readAccess(refreshed.access.token)
+    if (reading.kind !== 'valid') throw new FST_ACCOUNTS_TOKEN_INVALID()
+    const standing = await liveness.resolve(refreshed.session.id, refreshed.user.id, 'checked')
+    if (standing === null) throw new FST_ACCOUNTS_TOKEN_INVALID()
+    return remember(refreshed.access.token, reading.claims, standing).principal
+  }
+
+  function checkBeforeTrade (token: string, request: FastifyRequest): void {
+    const reading = tokens.readRefresh(token)
+    if (reading.kind === 'valid') originGuard.checkForSession(request, reading.claims.sid)
+  }
+
+  function remember (token: string, claims: AccessClaims, standing: Standing): Verdict {
+    const expiresAt = claims.exp * 1000
+    const verdict = { generation: claims.gen, expiresAt, standing, principal: createPrincipal(standing, expiresAt) }
+    verdicts.set(token, verdict)
+    return verdict
+  }
+
+  /** Shared by all requests with one token, hence frozen. */
+  function createPrincipal ({ session, user }: Standing, expiresAt: number): CookiePrincipal {
+    let signal: AbortSignal | undefined
+    return Object.freeze<CookiePrincipal>({
+      via: 'cookie',
+      user: toUser(user),
+      session: toSession(session),
+      scopes: null,
+      authenticatedAt: session.authenticatedAt,
+      get signal () {
+        signal ??= signals.create(session.id, user.id, expiresAt)
+        return signal
+      }
+    })
+  }
+
+  function take (request: FastifyRequest, reply: FastifyReply, name: string): string | null {
+    const token = readCookie(request.headers.cookie, name)
+    if (token !== DUPLICATE) return token
+    cookies.clear(reply)
+    throw new FST_ACCOUNTS_COOKIE_DUPLICATE()
+  }
+}

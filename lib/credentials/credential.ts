@@ -1,0 +1,12 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { CredentialKind, Principal } from '../../types/principal.ts'
+import type { Liveness } from '../../types/policy.ts'
+
+/**
+ * One kind of proof of who calls. `null` means "nothing of my kind here, ask the next"; a throw or rejection means
+ * "mine, and bad: stop". It answers at once where memory suffices: a promise costs as much as the whole check.
+ */
+export interface Credential {
+  readonly kind: CredentialKind
+  identify (request: FastifyRequest, reply: FastifyReply, demand: Liveness): Principal | null | Promise<Principal | null>
+}

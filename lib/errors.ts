@@ -1,0 +1,77 @@
+import { createError } from '@fastify/error'
+import { randomFraction } from './random.ts'
+
+// One line an error: what a client should do stands in the README's table, which a test keeps in step with this one.
+// Messages are fixed and reveal nothing; the reason travels in `cause`, the log and the hooks.
+
+/** A stack trace costs more than the refusal itself, and the place of a refusal is its code. */
+const refusal = (code: string, message: string, statusCode: number) => createError(code, message, statusCode, Error, false)
+
+// Misconfiguration: thrown while registering.
+export const FST_ACCOUNTS_OPTION_INVALID = createError<[string, string]>('FST_ACCOUNTS_OPTION_INVALID', 'Option "%s" %s', 500)
+export const FST_ACCOUNTS_POLICY_INVALID = createError<[string]>('FST_ACCOUNTS_POLICY_INVALID', 'Policy %s', 500)
+export const FST_ACCOUNTS_GUARD_UNCALLED = createError<[string, string]>('FST_ACCOUNTS_GUARD_UNCALLED', 'Route "%s" uses app.%s itself as a hook: call it, it makes the hook', 500)
+export const FST_ACCOUNTS_MIGRATION_PENDING = createError<[string]>('FST_ACCOUNTS_MIGRATION_PENDING', 'The database lacks migrations (%s): run "npx fastify-accounts migrate"', 500)
+export const FST_ACCOUNTS_MIGRATION_FAILED = createError<[string]>('FST_ACCOUNTS_MIGRATION_FAILED', 'Migration failed: %s', 500)
+
+// Who calls.
+export const FST_ACCOUNTS_AUTHENTICATION_REQUIRED = refusal('FST_ACCOUNTS_AUTHENTICATION_REQUIRED', 'Authentication required', 401)
+export const FST_ACCOUNTS_TOKEN_EXPIRED = refusal('FST_ACCOUNTS_TOKEN_EXPIRED', 'The token has expired', 401)
+export const FST_ACCOUNTS_TOKEN_INVALID = refusal('FST_ACCOUNTS_TOKEN_INVALID', 'The token is invalid', 401)
+export const FST_ACCOUNTS_COOKIE_DUPLICATE = refusal('FST_ACCOUNTS_COOKIE_DUPLICATE', 'A session cookie came twice', 401)
+export const FST_ACCOUNTS_FRESH_LOGIN_REQUIRED = refusal('FST_ACCOUNTS_FRESH_LOGIN_REQUIRED', 'A recent login is required', 401)
+export const FST_ACCOUNTS_CREDENTIALS_INVALID = refusal('FST_ACCOUNTS_CREDENTIALS_INVALID', 'Wrong name or password', 401)
+
+// What they may do.
+export const FST_ACCOUNTS_FORBIDDEN = refusal('FST_ACCOUNTS_FORBIDDEN', 'Forbidden', 403)
+export const FST_ACCOUNTS_PASSWORD_WRONG = refusal('FST_ACCOUNTS_PASSWORD_WRONG', 'Wrong password', 403)
+export const FST_ACCOUNTS_HOOK_REFUSED = refusal('FST_ACCOUNTS_HOOK_REFUSED', 'Refused', 403)
+export const FST_ACCOUNTS_ORIGIN_REFUSED = refusal('FST_ACCOUNTS_ORIGIN_REFUSED', 'The request comes from another origin than the application\'s own', 403)
+export const FST_ACCOUNTS_CSRF_TOKEN_INVALID = refusal('FST_ACCOUNTS_CSRF_TOKEN_INVALID', 'A valid accounts-csrf header is required', 403)
+export const FST_ACCOUNTS_REGISTRATION_CLOSED = refusal('FST_ACCOUNTS_REGISTRATION_CLOSED', 'Registration is closed', 403)
+export const FST_ACCOUNTS_SESSION_NOT_FOUND = refusal('FST_ACCOUNTS_SESSION_NOT_FOUND', 'No such session', 404)
+
+// What they sent.
+export const FST_ACCOUNTS_INPUT_INVALID = createError<[string]>('FST_ACCOUNTS_INPUT_INVALID', '%s', 400, Error, false)
+export const FST_ACCOUNTS_JSON_INVALID = refusal('FST_ACCOUNTS_JSON_INVALID', 'The body is not strict JSON', 400)
+export const FST_ACCOUNTS_HEADER_DUPLICATE = createError<[string]>('FST_ACCOUNTS_HEADER_DUPLICATE', 'The %s header came twice', 400, Error, false)
+export const FST_ACCOUNTS_BODY_TOO_LARGE = refusal('FST_ACCOUNTS_BODY_TOO_LARGE', 'The body is larger than 16 KiB', 413)
+export const FST_ACCOUNTS_MEDIA_TYPE_UNSUPPORTED = refusal('FST_ACCOUNTS_MEDIA_TYPE_UNSUPPORTED', 'The body must be application/json in UTF-8', 415)
+export const FST_ACCOUNTS_EMAIL_TAKEN = refusal('FST_ACCOUNTS_EMAIL_TAKEN', 'This e-mail address has an account already', 409)
+export const FST_ACCOUNTS_USERNAME_TAKEN = refusal('FST_ACCOUNTS_USERNAME_TAKEN', 'This user name is taken', 409)
+export const FST_ACCOUNTS_EMAIL_INVALID = refusal('FST_ACCOUNTS_EMAIL_INVALID', 'Not a usable e-mail address', 422)
+export const FST_ACCOUNTS_USERNAME_INVALID = refusal('FST_ACCOUNTS_USERNAME_INVALID', 'A user name has 3 to 32 characters: letters, digits, dot, hyphen, underscore; it starts with a letter or digit', 422)
+export const FST_ACCOUNTS_NAME_INVALID = refusal('FST_ACCOUNTS_NAME_INVALID', 'A name has at most 200 characters and no control characters', 422)
+export const FST_ACCOUNTS_PASSWORD_TOO_SHORT = createError<[number]>('FST_ACCOUNTS_PASSWORD_TOO_SHORT', 'The password must have at least %d characters', 422, Error, false)
+export const FST_ACCOUNTS_PASSWORD_TOO_LONG = createError<[number]>('FST_ACCOUNTS_PASSWORD_TOO_LONG', 'The password must have at most %d bytes', 422, Error, false)
+export const FST_ACCOUNTS_PASSWORD_ILL_FORMED = refusal('FST_ACCOUNTS_PASSWORD_ILL_FORMED', 'The password holds a NUL or broken Unicode', 422)
+export const FST_ACCOUNTS_PASSWORD_COMMON = refusal('FST_ACCOUNTS_PASSWORD_COMMON', 'The password is too easy to guess: common, repeating, in sequence, or like your name or address', 422)
+
+// What we could not do.
+export const FST_ACCOUNTS_COOKIE_TOO_LARGE = createError<[string, number]>('FST_ACCOUNTS_COOKIE_TOO_LARGE', 'Cookie "%s" would have %d bytes; browsers drop more than 4096', 500)
+export const FST_ACCOUNTS_INTERNAL = createError('FST_ACCOUNTS_INTERNAL', 'Internal error', 500)
+export const FST_ACCOUNTS_STORAGE_UNAVAILABLE = refusal('FST_ACCOUNTS_STORAGE_UNAVAILABLE', 'The account storage is unavailable, try again later', 503)
+export const FST_ACCOUNTS_BUSY = refusal('FST_ACCOUNTS_BUSY', 'Too many logins at once, try again later', 503)
+
+const CHALLENGE = 'Cookie realm="accounts"'
+
+/** RFC 6750, 3: `error` only when a token was presented. RFC 9470, 3: the step-up error. */
+const CHALLENGES: Readonly<Record<string, string>> = {
+  FST_ACCOUNTS_TOKEN_EXPIRED: `${CHALLENGE}, error="invalid_token", error_description="expired"`,
+  FST_ACCOUNTS_TOKEN_INVALID: `${CHALLENGE}, error="invalid_token"`,
+  FST_ACCOUNTS_COOKIE_DUPLICATE: `${CHALLENGE}, error="invalid_request"`,
+  FST_ACCOUNTS_FRESH_LOGIN_REQUIRED: `${CHALLENGE}, error="insufficient_user_authentication"`
+}
+
+/** The headers that an error's answer must carry: `www-authenticate` on 401, `retry-after` (seconds) on 503. */
+export function answerHeaders (error: { readonly code?: string, readonly statusCode?: number }): Record<string, string> {
+  if (error.statusCode === 401) return { 'www-authenticate': CHALLENGES[error.code ?? ''] ?? CHALLENGE }
+  // Not all at once: clients that were refused together should not come back together.
+  if (error.statusCode === 503) return { 'retry-after': String(1 + Math.floor(randomFraction() * 3)) }
+  return {}
+}
+
+/** Whether a thrown value is an error of this package's table (of whichever copy of it). */
+export function isAccountsError (error: unknown): error is Error & { readonly code: string, readonly statusCode: number } {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('FST_ACCOUNTS_')
+}

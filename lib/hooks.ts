@@ -1,0 +1,86 @@
+import { channel } from 'node:diagnostics_channel'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { AccountsEvent, AccountsEventName, AccountsHookName, AccountsHooks } from '../types/hooks.ts'
+import type { AccountsOptions } from '../types/options.ts'
+import { now } from './clock.ts'
+import { FST_ACCOUNTS_HOOK_REFUSED, FST_ACCOUNTS_OPTION_INVALID } from './errors.ts'
+import { HOOK_NAMES } from './options.ts'
+import { clientAddress } from './requests/client.ts'
+
+type State<Name extends AccountsHookName> = Parameters<AccountsHooks[Name]>[0]
+type BeforeName = 'beforeRegister' | 'beforeLogin'
+type AfterName = 'afterRegister' | 'afterLogin'
+type NoticeName = 'loginFailed' | 'sessionRefreshed' | 'sessionReused' | 'sessionRevoked' | 'passwordChanged'
+
+/** What a decision was about; no secret may be among it. */
+export interface EventDetail {
+  readonly userId?: string
+  readonly sessionId?: string
+  readonly reason?: string
+  readonly request: FastifyRequest | null
+}
+
+/** The host's hooks, and the record of every decision. */
+export interface Hooks {
+  add<Name extends AccountsHookName> (name: Name, hook: AccountsHooks[Name]): void
+  /** Run in order; the first rejection refuses. @throws {FST_ACCOUNTS_HOOK_REFUSED} or the hook's own 4xx error */
+  before<Name extends BeforeName> (name: Name, state: State<Name>): Promise<void>
+  /** Run in order; rejections are logged. */
+  after<Name extends AfterName> (name: Name, state: State<Name>): Promise<void>
+  /** Start all and wait for none; rejections are logged. */
+  notify<Name extends NoticeName> (name: Name, state: State<Name>): void
+  readonly authorize: ReadonlyArray<AccountsHooks['authorize']>
+  /** Publish on `diagnostics_channel` `fastify-accounts`, and log. */
+  record (name: AccountsEventName, detail: EventDetail): void
+}
+
+const events = channel('fastify-accounts')
+
+/** Decisions that an operator wants to see without being asked. */
+const WARNINGS = new Set<AccountsEventName>(['session.reused', 'storage.failed'])
+
+export function createHooks (log: FastifyBaseLogger, given: NonNullable<AccountsOptions['hooks']>): Hooks {
+  const hooks = Object.fromEntries(HOOK_NAMES.map(name => [name, [given[name] ?? []].flat()])) as unknown as { [Name in AccountsHookName]: Array<AccountsHooks[Name]> }
+  const run = <Name extends BeforeName | AfterName | NoticeName>(name: Name) => hooks[name] as unknown as Array<(state: State<Name>) => void | Promise<void>>
+  const failed = (name: string, error: unknown) => log.error({ err: error, hook: name }, 'an accounts hook failed')
+  return {
+    authorize: hooks.authorize,
+    add (name, hook) {
+      if (!HOOK_NAMES.includes(name)) throw new FST_ACCOUNTS_OPTION_INVALID(`hooks.${String(name)}`, 'is unknown')
+      if (typeof hook !== 'function') throw new FST_ACCOUNTS_OPTION_INVALID(`hooks.${name}`, 'must be a function')
+      hooks[name].push(hook)
+    },
+    async before (name, state) {
+      for (const hook of run(name)) {
+        try {
+          await hook(state)
+        } catch (error) {
+          throw isClientError(error) ? error : new FST_ACCOUNTS_HOOK_REFUSED({ cause: error })
+        }
+      }
+    },
+    async after (name, state) {
+      for (const hook of run(name)) {
+        try {
+          await hook(state)
+        } catch (error) {
+          failed(name, error)
+        }
+      }
+    },
+    notify (name, state) {
+      for (const hook of run(name)) void (async () => await hook(state))().catch(error => failed(name, error))
+    },
+    record (name, { request, ...detail }) {
+      const event: AccountsEvent = { name, at: new Date(now()), ...detail, ...(request === null ? {} : { requestId: request.id, address: clientAddress(request) }) }
+      if (events.hasSubscribers) events.publish(event)
+      const target = request?.log ?? log
+      target[WARNINGS.has(name) ? 'warn' : 'debug']({ accounts: event }, name)
+    }
+  }
+}
+
+function isClientError (error: unknown): boolean {
+  const { statusCode } = (error ?? {}) as { statusCode?: unknown }
+  return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
+}

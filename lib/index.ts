@@ -1,0 +1,3 @@
+export { default, default as accounts } from './plugin.ts'
+export * as errors from './errors.ts'
+export type * from '../types/index.ts'

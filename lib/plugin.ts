@@ -1,0 +1,129 @@
+import fp from 'fastify-plugin'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { AccountsOptions } from '../types/options.ts'
+import type { RouteOptions } from 'fastify'
+import { createBegin, createLogin } from './accounts/login.ts'
+import { createChangePassword } from './accounts/password.ts'
+import { createRegister } from './accounts/register.ts'
+import { createServices } from './accounts/services.ts'
+import { createUsers } from './accounts/users.ts'
+import { createAuthorize } from './authorization/authorize.ts'
+import { createGuards } from './authorization/guard.ts'
+import { createAccessCookie } from './credentials/access-cookie.ts'
+import { FST_ACCOUNTS_CREDENTIALS_INVALID, FST_ACCOUNTS_GUARD_UNCALLED } from './errors.ts'
+import { createHooks } from './hooks.ts'
+import { resolveOptions } from './options.ts'
+import { loadBlocklist } from './passwords/blocklist.ts'
+import { loadHasher } from './passwords/hasher.ts'
+import { createPasswords } from './passwords/passwords.ts'
+import { createQueue, hashesAtOnce } from './passwords/queue.ts'
+import { createOriginGuard } from './requests/origin.ts'
+import { addRoutes } from './routes/index.ts'
+import { createActivity } from './sessions/activity.ts'
+import { createCookies } from './sessions/cookies.ts'
+import { startHousekeeping } from './sessions/housekeeping.ts'
+import { createLiveness } from './sessions/liveness.ts'
+import { createReadPresented } from './sessions/presented.ts'
+import { createRefresh, ROTATION_WINDOW } from './sessions/rotation.ts'
+import { createSignIn } from './sessions/sign-in.ts'
+import { createSignOut } from './sessions/sign-out.ts'
+import { createSignals } from './sessions/signals.ts'
+import { guardStorage } from './storage.ts'
+import { createJwts } from './tokens/jwt.ts'
+import { createTokens } from './tokens/tokens.ts'
+
+/** Sessions and verified tokens that a process remembers at most; about 2 KiB each. */
+const CAPACITY = 20_000
+
+/** The composition root: what there is, and what each part is given. State lives here, so registrations don't meet. */
+async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): Promise<void> {
+  const settings = resolveOptions(options)
+  const { keys } = settings
+  if (settings.cookies.insecure) app.log.warn('fastify-accounts: cookies.insecure is set: whoever can listen on the network can take over sessions')
+
+  const hooks = createHooks(app.log, settings.hooks)
+  const storage = guardStorage(settings.storage, error => {
+    app.log.error({ err: error }, 'the account storage failed')
+    hooks.record('storage.failed', { request: null })
+  })
+
+  const tokens = createTokens({ access: await createJwts(app, keys.access, 'at+jwt'), refresh: await createJwts(app, keys.refresh, 'rt+jwt') }, settings)
+  const cookies = await createCookies(app, settings, routesPath(app, settings.appPath, settings.prefix))
+  const originGuard = createOriginGuard(settings.origin, settings.csrf, keys.hash)
+  const blocklist = await loadBlocklist(settings.passwords.blocklist, serviceWords(settings.origin))
+  const queue = createQueue(hashesAtOnce(), settings.passwords.maxQueue)
+  const passwords = await createPasswords(settings.passwords, await loadHasher(settings.passwords.argon2), blocklist, queue)
+
+  const activity = createActivity(storage.sessions, ROTATION_WINDOW)
+  const liveness = createLiveness({ storage, feed: settings.storage.feed, capacity: CAPACITY })
+  const signals = createSignals(liveness)
+  const signIn = createSignIn(tokens, settings)
+  const signOut = createSignOut(storage, liveness, hooks)
+  const readPresented = createReadPresented(cookies, tokens)
+  const refresh = createRefresh({ storage, tokens, activity, liveness, signIn, hooks, settings })
+
+  const dependencies = { settings, storage, passwords, liveness, signIn, signOut, readPresented, hooks }
+  const begin = createBegin(dependencies)
+  const register = createRegister(dependencies)
+  const login = createLogin(dependencies, begin)
+  const changePassword = createChangePassword(dependencies)
+  const users = createUsers(dependencies)
+  const accounts = createServices(dependencies, { register, login, changePassword, users })
+
+  const transparent = settings.refresh === 'transparent' ? refresh : null
+  const accessCookie = createAccessCookie({ cookies, tokens, liveness, activity, signals, originGuard, refresh: transparent, capacity: CAPACITY })
+  const guard = createGuards([accessCookie], hooks)
+
+  app.decorate('accounts', accounts)
+  app.decorate('guard', guard)
+  app.decorate('authenticate', guard())
+  app.decorate('verifyAccessCookie', guard({ via: 'cookie' }))
+  app.decorate('authorize', createAuthorize)
+  app.decorateRequest('principal', null)
+  app.decorateReply('signIn', async function (this: FastifyReply, { id }, { remember = true } = {}) {
+    const user = await storage.users.find(id)
+    if (user === null || user.disabled) throw new FST_ACCOUNTS_CREDENTIALS_INVALID()
+    const issued = await begin(user, this.request, remember)
+    cookies.set(this, issued, remember)
+    return issued.session
+  })
+  app.decorateReply('signOut', async function (this: FastifyReply) {
+    for (const { userId, sessionId } of readPresented(this.request)) await signOut.end(userId, sessionId, 'signed-out', this.request)
+    cookies.clear(this)
+    this.request.principal = null
+  })
+  app.addHook('onRoute', route => refuseUncalled(route, { guard, authorize: createAuthorize }))
+
+  if (settings.prefix !== null) {
+    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword, users, refresh, signOut, readPresented, cookies, originGuard, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
+  }
+
+  const stopHousekeeping = startHousekeeping(storage)
+  // Before connections are waited for: streams that live on a session would keep the server from ever closing.
+  app.addHook('preClose', async () => { signals.close() })
+  app.addHook('onClose', async () => {
+    stopHousekeeping()
+    liveness.close()
+    await activity.close()
+    await settings.storage.close?.()
+  })
+}
+
+/** The path that a browser sees: a proxy may have taken the path of `appUrl` off. */
+function routesPath (app: FastifyInstance, appPath: string, prefix: string | null): string {
+  const path = `${app.prefix}${prefix ?? ''}`
+  return (path.startsWith(`${appPath}/`) ? path : `${appPath}${path}`) || '/'
+}
+
+/** What the service calls itself is what its users think of first. */
+const serviceWords = (origin: string) => [new URL(origin).hostname, ...new URL(origin).hostname.split('.')]
+
+/** A maker of hooks that is used as a hook would never call `done`: the route would hang instead of being guarded. */
+function refuseUncalled (route: RouteOptions, makers: Readonly<Record<string, unknown>>): void {
+  const hooks = [route.onRequest, route.preParsing, route.preValidation, route.preHandler].flat()
+  for (const [name, maker] of Object.entries(makers)) {
+    if (hooks.includes(maker as (typeof hooks)[number])) throw new FST_ACCOUNTS_GUARD_UNCALLED(route.url, name)
+  }
+}
+
+export default fp(accountsPlugin, { name: 'fastify-accounts', fastify: '5.x' })

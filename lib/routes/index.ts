@@ -1,0 +1,68 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Accounts } from '../../types/accounts.ts'
+import type { Guard } from '../../types/fastify.ts'
+import type { Policy } from '../../types/policy.ts'
+import type { ChangePassword } from '../accounts/password.ts'
+import type { Login } from '../accounts/login.ts'
+import type { Register } from '../accounts/register.ts'
+import type { Users } from '../accounts/users.ts'
+import { parseJsonBody } from '../requests/json-body.ts'
+import { isSafe, refuseDuplicates, type OriginGuard } from '../requests/origin.ts'
+import type { Cookies } from '../sessions/cookies.ts'
+import type { ReadPresented } from '../sessions/presented.ts'
+import type { Refresh } from '../sessions/rotation.ts'
+import type { SignOut } from '../sessions/sign-out.ts'
+import { answerError } from './answers.ts'
+import { addLogin } from './login.ts'
+import { addLogout } from './logout.ts'
+import { addMe } from './me.ts'
+import { addPassword } from './password.ts'
+import { addRefresh } from './refresh.ts'
+import { addRegister } from './register.ts'
+import { addSessions } from './sessions.ts'
+
+export interface RoutesDependencies {
+  readonly accounts: Accounts
+  readonly register: Register
+  readonly login: Login
+  readonly changePassword: ChangePassword
+  readonly users: Users
+  readonly refresh: Refresh
+  readonly signOut: SignOut
+  readonly readPresented: ReadPresented
+  readonly cookies: Cookies
+  readonly originGuard: OriginGuard
+  readonly guard: (policy?: Policy) => Guard
+  readonly registrationOpen: boolean
+}
+
+/** NIST SP 800-63B-4 wants 64 characters of password at least; the largest that is allowed fits well. */
+const BODY_LIMIT = 16 * 1024
+
+/** Headers on which a decision of ours, or of a proxy before us, may rest. */
+const SINGLE_HEADERS = ['authorization', 'host', 'origin', 'referer', 'content-type', 'content-length', 'sec-fetch-site', 'accounts-csrf']
+
+/** All routes of the plugin, in a scope of their own: the host's parsers, validators and error handlers end at its door. */
+export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDependencies): Promise<void> {
+  scope.setErrorHandler(answerError)
+  scope.setSerializerCompiler(() => data => JSON.stringify(data))
+  scope.setValidatorCompiler(() => () => true)
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, async (request: FastifyRequest, body: Buffer) =>
+    parseJsonBody(request.headers['content-type'], body))
+  scope.addHook('onRoute', route => { route.bodyLimit = BODY_LIMIT })
+  scope.addHook('onRequest', async (request, reply) => {
+    reply.header('cache-control', 'no-store')
+    refuseDuplicates(request, SINGLE_HEADERS)
+    // Also without a cookie: nobody may be logged in, or signed up, by another page (login CSRF).
+    if (!isSafe(request.method)) dependencies.originGuard.check(request)
+  })
+
+  addRegister(scope, dependencies)
+  addLogin(scope, dependencies)
+  addRefresh(scope, dependencies)
+  addLogout(scope, dependencies)
+  addMe(scope, dependencies)
+  addSessions(scope, dependencies)
+  addPassword(scope, dependencies)
+}

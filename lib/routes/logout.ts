@@ -1,0 +1,22 @@
+import type { FastifyInstance } from 'fastify'
+import type { RoutesDependencies } from './index.ts'
+import { addRoute } from './route.ts'
+import { NoContent } from './schemas.ts'
+
+export function addLogout (app: FastifyInstance, { cookies, originGuard, readPresented, signOut }: RoutesDependencies): void {
+  addRoute(app, {
+    method: 'POST',
+    url: '/logout',
+    summary: 'End this session',
+    answers: { 204: NoContent },
+    errors: [403],
+    async handle (request, reply) {
+      const presented = readPresented(request)
+      for (const { sessionId } of presented) originGuard.checkForSession(request, sessionId)
+      // The server first: while it can't be reached the cookies stay, so that the click can be repeated.
+      for (const { userId, sessionId } of presented) await signOut.end(userId, sessionId, 'signed-out', request)
+      cookies.clear(reply)
+      return await reply.code(204).send()
+    }
+  })
+}

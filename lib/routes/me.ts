@@ -1,0 +1,53 @@
+import type { FastifyInstance } from 'fastify'
+import { FST_ACCOUNTS_AUTHENTICATION_REQUIRED } from '../errors.ts'
+import type { RoutesDependencies } from './index.ts'
+import { addRoute } from './route.ts'
+import { ChangeMeBody, DeleteMeBody, NoContent, UserAnswer } from './schemas.ts'
+import { sendCsrfToken } from './signed-in.ts'
+
+export function addMe (app: FastifyInstance, { guard, users, cookies, originGuard }: RoutesDependencies): void {
+  addRoute(app, {
+    method: 'GET',
+    url: '/me',
+    summary: 'Who is signed in',
+    guard: guard(),
+    answers: { 200: UserAnswer },
+    errors: [401],
+    async handle (request, reply) {
+      const principal = request.principal!
+      if (principal.via === 'cookie') sendCsrfToken(reply, principal.session.id, originGuard)
+      return { user: principal.user }
+    }
+  })
+
+  addRoute(app, {
+    method: 'PATCH',
+    url: '/me',
+    summary: 'Change the name',
+    guard: guard({ via: 'cookie' }),
+    body: ChangeMeBody,
+    answers: { 200: UserAnswer },
+    errors: [401, 403, 413, 415, 422],
+    async handle (request, _reply, { name }) {
+      const user = await users.update(request.principal!.user.id, { name }, request)
+      // Deleted by another request of this moment.
+      if (user === null) throw new FST_ACCOUNTS_AUTHENTICATION_REQUIRED()
+      return { user }
+    }
+  })
+
+  addRoute(app, {
+    method: 'DELETE',
+    url: '/me',
+    summary: 'Delete the account',
+    guard: guard({ via: 'cookie', fresh: '15m' }),
+    body: DeleteMeBody,
+    answers: { 204: NoContent },
+    errors: [401, 403, 413, 415],
+    async handle (request, reply, { password }) {
+      await users.deleteOwn(request.principal!.user.id, password, request)
+      cookies.clear(reply)
+      return await reply.code(204).send()
+    }
+  })
+}

@@ -1,0 +1,30 @@
+import type { FastifyInstance } from 'fastify'
+import { FST_ACCOUNTS_AUTHENTICATION_REQUIRED, FST_ACCOUNTS_COOKIE_DUPLICATE } from '../errors.ts'
+import { DUPLICATE, readCookie } from '../requests/cookie-header.ts'
+import type { RoutesDependencies } from './index.ts'
+import { addRoute } from './route.ts'
+import { SignedInAnswer } from './schemas.ts'
+import { answerSignedIn } from './signed-in.ts'
+
+export function addRefresh (app: FastifyInstance, dependencies: RoutesDependencies): void {
+  const { cookies, originGuard, readPresented, refresh } = dependencies
+  addRoute(app, {
+    method: 'POST',
+    url: '/refresh',
+    summary: 'Trade the refresh cookie for new tokens',
+    answers: { 200: SignedInAnswer },
+    errors: [401, 403],
+    async handle (request, reply) {
+      const token = readCookie(request.headers.cookie, cookies.refreshName)
+      if (token === DUPLICATE) {
+        cookies.clear(reply)
+        throw new FST_ACCOUNTS_COOKIE_DUPLICATE()
+      }
+      if (token === null) throw new FST_ACCOUNTS_AUTHENTICATION_REQUIRED()
+      for (const { sessionId } of readPresented(request)) originGuard.checkForSession(request, sessionId)
+      const refreshed = await refresh(token, request)
+      reply.header('accounts-refresh', refreshed.outcome)
+      return answerSignedIn(reply, refreshed, dependencies)
+    }
+  })
+}

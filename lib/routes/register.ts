@@ -1,0 +1,24 @@
+import type { FastifyInstance } from 'fastify'
+import { FST_ACCOUNTS_REGISTRATION_CLOSED } from '../errors.ts'
+import type { RoutesDependencies } from './index.ts'
+import { addRoute } from './route.ts'
+import { RegisterBody, SignedInAnswer } from './schemas.ts'
+import { answerSignedIn } from './signed-in.ts'
+
+export function addRegister (app: FastifyInstance, dependencies: RoutesDependencies): void {
+  addRoute(app, {
+    method: 'POST',
+    url: '/register',
+    summary: 'Create an account and sign in',
+    body: RegisterBody,
+    answers: { 201: SignedInAnswer },
+    errors: [403, 409, 413, 415, 422],
+    async handle (request, reply, body) {
+      dependencies.originGuard.checkWithoutSession(request)
+      if (!dependencies.registrationOpen) throw new FST_ACCOUNTS_REGISTRATION_CLOSED()
+      const issued = await dependencies.register(body, request)
+      reply.code(201)
+      return answerSignedIn(reply, issued, dependencies)
+    }
+  })
+}

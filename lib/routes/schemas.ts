@@ -1,0 +1,67 @@
+import Type, { type TSchema } from 'typebox'
+
+// What a body may be is checked by the duty behind it where it is a question of policy (422); here stand the shapes (400).
+
+const closed = { additionalProperties: false }
+
+export const Password = Type.String({ description: 'Unicode; counted in code points, compared after NFC', maxLength: 16_384 })
+const Email = Type.String({ description: 'An e-mail address (RFC 5321)', maxLength: 320 })
+const Username = Type.String({ maxLength: 64 })
+const Name = Type.String({ maxLength: 400 })
+const Remember = Type.Optional(Type.Boolean({ description: 'false: the cookies end with the browser', default: true }))
+
+export const RegisterBody = Type.Object({ email: Email, password: Password, username: Type.Optional(Username), name: Type.Optional(Name) }, closed)
+export const LoginBody = Type.Union([
+  Type.Object({ email: Email, password: Password, remember: Remember }, closed),
+  Type.Object({ username: Username, password: Password, remember: Remember }, closed)
+])
+export const ChangeMeBody = Type.Object({ name: Type.Union([Name, Type.Null()]) }, closed)
+export const DeleteMeBody = Type.Object({ password: Password }, closed)
+export const ChangePasswordBody = Type.Object({ currentPassword: Password, newPassword: Password }, closed)
+
+const Time = Type.String({ format: 'date-time' })
+const SessionFields = { id: Type.String(), createdAt: Time, authenticatedAt: Time, idleExpiresAt: Time, expiresAt: Time }
+
+/** Hosts may have added fields of their own to a user. */
+const User = Type.Object({
+  id: Type.String(),
+  email: Type.String(),
+  emailVerified: Type.Boolean(),
+  username: Type.Union([Type.String(), Type.Null()]),
+  name: Type.Union([Type.String(), Type.Null()]),
+  roles: Type.Array(Type.String()),
+  disabled: Type.Boolean(),
+  createdAt: Time
+})
+const Session = Type.Object(SessionFields)
+
+export const UserAnswer = Type.Object({ user: User })
+export const SignedInAnswer = Type.Object({ user: User, session: Session })
+export const SessionsAnswer = Type.Object({
+  sessions: Type.Array(Type.Object({
+    ...SessionFields,
+    lastSeenAt: Time,
+    device: Type.String({ description: 'Such as "Firefox on Windows"' }),
+    address: Type.Union([Type.String(), Type.Null()]),
+    current: Type.Boolean()
+  }))
+})
+export const NoContent = Type.Null({ description: 'Done' })
+
+const ErrorAnswer = Type.Object({ statusCode: Type.Integer(), code: Type.String(), error: Type.String(), message: Type.String() })
+
+const ERRORS: Readonly<Record<number, string>> = {
+  400: 'The request is not of the right shape',
+  401: 'Who calls is not known, or not known well enough',
+  403: 'Refused',
+  404: 'No such thing',
+  409: 'Taken',
+  413: 'Larger than 16 KiB',
+  415: 'Not application/json',
+  422: 'Well-formed, but not acceptable',
+  503: 'Try again later'
+}
+
+export function errorAnswers (statusCodes: readonly number[]): Record<number, TSchema> {
+  return Object.fromEntries(statusCodes.map(statusCode => [statusCode, { ...ErrorAnswer, description: ERRORS[statusCode]! }]))
+}

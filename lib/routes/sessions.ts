@@ -1,0 +1,56 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { CookiePrincipal } from '../../types/principal.ts'
+import { FST_ACCOUNTS_SESSION_NOT_FOUND } from '../errors.ts'
+import type { RoutesDependencies } from './index.ts'
+import { addRoute } from './route.ts'
+import { NoContent, SessionsAnswer } from './schemas.ts'
+
+export function addSessions (app: FastifyInstance, { guard, accounts, cookies, signOut }: RoutesDependencies): void {
+  const byCookie = guard({ via: 'cookie' })
+
+  addRoute(app, {
+    method: 'GET',
+    url: '/sessions',
+    summary: 'Own sessions',
+    guard: byCookie,
+    answers: { 200: SessionsAnswer },
+    errors: [401],
+    async handle (request) {
+      const { user, session } = caller(request)
+      return { sessions: await accounts.sessions.list(user.id, session.id) }
+    }
+  })
+
+  addRoute(app, {
+    method: 'DELETE',
+    url: '/sessions/:id',
+    summary: 'End one of the own sessions',
+    guard: byCookie,
+    answers: { 204: NoContent },
+    errors: [401, 403, 404],
+    async handle (request, reply) {
+      const { user, session } = caller(request)
+      const { id } = request.params as { id: string }
+      if (!/^[\w-]{24}$/.test(id) || !await signOut.end(user.id, id, 'ended-by-user', request)) throw new FST_ACCOUNTS_SESSION_NOT_FOUND()
+      if (id === session.id) cookies.clear(reply)
+      return await reply.code(204).send()
+    }
+  })
+
+  addRoute(app, {
+    method: 'DELETE',
+    url: '/sessions',
+    summary: 'End all own sessions but this one',
+    guard: byCookie,
+    answers: { 204: NoContent },
+    errors: [401, 403],
+    async handle (request, reply) {
+      const { user, session } = caller(request)
+      await signOut.endAll(user.id, 'ended-by-user', { except: session.id, request })
+      return await reply.code(204).send()
+    }
+  })
+}
+
+/** The guard of these routes lets nothing but cookies in. */
+const caller = (request: FastifyRequest) => request.principal as CookiePrincipal

@@ -1,0 +1,68 @@
+import fastifyCookie from '@fastify/cookie'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { now } from '../clock.ts'
+import { FST_ACCOUNTS_COOKIE_TOO_LARGE } from '../errors.ts'
+import type { Settings } from '../options.ts'
+import type { Minted } from '../tokens/tokens.ts'
+
+export interface Cookies {
+  readonly accessName: string
+  readonly refreshName: string
+  /** Set one or both cookies; without `remember` they end with the browser, else with their token. */
+  set (reply: FastifyReply, tokens: { readonly access: Minted, readonly refresh: Minted | null }, remember: boolean): void
+  /** Clear both, with the attributes that they were set with. */
+  clear (reply: FastifyReply): void
+}
+
+/** RFC 6265bis, 5.6: browsers drop a cookie whose name and value together are larger. */
+const MAX_COOKIE_BYTES = 4096
+
+/**
+ * The two cookies of a session (RFC 6265bis): `__Host-` (or `__Secure-`) names over https, HttpOnly, never decided by
+ * a request. Written with the host's `@fastify/cookie` if there is one, else with one of our own in an encapsulated
+ * child; read by ourselves, so a host pays for no parsing that it did not ask for.
+ */
+export async function createCookies (app: FastifyInstance, settings: Pick<Settings, 'cookies' | 'refresh' | 'appPath'>, routesPath: string): Promise<Cookies> {
+  const serialize = await loadSerializer(app)
+  const { secure, domain, sameSite, names } = settings.cookies
+  const base = { httpOnly: true, secure, sameSite, ...(domain === undefined ? {} : { domain }) }
+  const describe = (name: string, path: string) => ({ name: prefixFor(secure, domain, path) + name, attributes: { ...base, path } })
+  const access = describe(names.access, '/')
+  const refresh = describe(names.refresh, settings.refresh === 'explicit' ? routesPath : '/')
+
+  const write = (reply: FastifyReply, cookie: typeof access, value: string, maxAge: number | null) => {
+    const bytes = cookie.name.length + value.length
+    if (bytes > MAX_COOKIE_BYTES) throw new FST_ACCOUNTS_COOKIE_TOO_LARGE(cookie.name, bytes)
+    reply.header('set-cookie', serialize(cookie.name, value, maxAge === null ? cookie.attributes : { ...cookie.attributes, maxAge }))
+    reply.header('cache-control', 'no-store')
+  }
+  const maxAge = (token: Minted) => Math.max(0, Math.floor((token.expiresAt - now()) / 1000))
+
+  return {
+    accessName: access.name,
+    refreshName: refresh.name,
+    set (reply, tokens, remember) {
+      write(reply, access, tokens.access.token, remember ? maxAge(tokens.access) : null)
+      if (tokens.refresh !== null) write(reply, refresh, tokens.refresh.token, remember ? maxAge(tokens.refresh) : null)
+    },
+    clear (reply) {
+      write(reply, access, '', 0)
+      write(reply, refresh, '', 0)
+    }
+  }
+}
+
+async function loadSerializer (app: FastifyInstance): Promise<FastifyInstance['serializeCookie']> {
+  if (app.hasDecorator('serializeCookie')) return app.serializeCookie
+  let serialize: FastifyInstance['serializeCookie']
+  await app.register(async child => {
+    await child.register(fastifyCookie, { hook: false })
+    serialize = child.serializeCookie
+  })
+  return serialize!
+}
+
+function prefixFor (secure: boolean, domain: string | undefined, path: string): string {
+  if (!secure) return ''
+  return domain === undefined && path === '/' ? '__Host-' : '__Secure-'
+}

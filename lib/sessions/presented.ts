@@ -1,0 +1,26 @@
+import type { FastifyRequest } from 'fastify'
+import { readCookie } from '../requests/cookie-header.ts'
+import type { Tokens } from '../tokens/tokens.ts'
+import type { Cookies } from './cookies.ts'
+
+/** A session that a request names. Proves nothing but that the names were once ours. */
+export interface Presented { readonly userId: string, readonly sessionId: string }
+
+export type ReadPresented = (request: FastifyRequest | null) => Presented[]
+
+/** Which sessions the cookies of a request name, be the tokens expired or their sessions long over. */
+export function createReadPresented (cookies: Cookies, tokens: Tokens): ReadPresented {
+  return request => {
+    const header = request?.headers.cookie
+    const found = [
+      read(readCookie(header, cookies.accessName), tokens.readAccess),
+      read(readCookie(header, cookies.refreshName), tokens.readRefresh)
+    ].filter(presented => presented !== null)
+    return found.filter(({ sessionId }, index) => found.findIndex(other => other.sessionId === sessionId) === index)
+  }
+}
+
+function read (token: string | null | symbol, readToken: Tokens['readAccess' | 'readRefresh']): Presented | null {
+  const reading = typeof token === 'string' ? readToken(token) : null
+  return reading === null || reading.kind === 'invalid' ? null : { userId: reading.claims.sub, sessionId: reading.claims.sid }
+}

@@ -1,0 +1,126 @@
+import type { FastifyRequest } from 'fastify'
+import type { RefreshOutcome } from '../../types/hooks.ts'
+import type { SessionRecord, UserRecord } from '../../types/storage.ts'
+import { now } from '../clock.ts'
+import { FST_ACCOUNTS_TOKEN_EXPIRED, FST_ACCOUNTS_TOKEN_INVALID } from '../errors.ts'
+import type { Hooks } from '../hooks.ts'
+import type { Settings } from '../options.ts'
+import type { GuardedStorage } from '../storage.ts'
+import type { RefreshClaims } from '../tokens/claims.ts'
+import type { Minted, Tokens } from '../tokens/tokens.ts'
+import type { Activity } from './activity.ts'
+import type { Liveness } from './liveness.ts'
+import { isLive, toSession, toUser } from './records.ts'
+import { toSubject, type Issued, type SignIn } from './sign-in.ts'
+
+/** Milliseconds after a rotation in which its parent may still come: other tabs, retries, lost answers. */
+export const ROTATION_WINDOW = 30_000
+
+/** Trades of racing requests can make us read again; each one that does has moved the session forward. */
+const MAX_ATTEMPTS = 4
+
+export interface Refreshed extends Issued<Minted | null> {
+  readonly outcome: RefreshOutcome
+}
+
+export interface RotationDependencies {
+  readonly storage: GuardedStorage
+  readonly tokens: Tokens
+  readonly activity: Activity
+  readonly liveness: Liveness
+  readonly signIn: SignIn
+  readonly hooks: Hooks
+  readonly settings: Pick<Settings, 'refreshTokenTtl'>
+}
+
+/** Trade a refresh token. Throws when it is bad, and ends the session when it was used up long ago. */
+export type Refresh = (token: string, request: FastifyRequest | null) => Promise<Refreshed>
+
+interface Found { readonly session: SessionRecord, readonly user: UserRecord }
+interface Decision extends Found { readonly outcome: RefreshOutcome }
+
+/**
+ * The acknowledged window (docs/architecture.md). The refresh token is signed over session and generation, so the
+ * current one can always be issued again, and a stored row alone is of no use. RFC 9700, 4.14.2.
+ * @throws {FST_ACCOUNTS_TOKEN_INVALID}
+ * @throws {FST_ACCOUNTS_TOKEN_EXPIRED}
+ */
+export function createRefresh ({ storage, tokens, activity, liveness, signIn, hooks, settings }: RotationDependencies): Refresh {
+  /** One flight for each presented token: who comes second finds the session as the first has left it. */
+  const flights = new Map<string, Promise<Decision>>()
+
+  return async function refresh (token, request) {
+    const reading = tokens.readRefresh(token)
+    if (reading.kind === 'invalid') throw new FST_ACCOUNTS_TOKEN_INVALID()
+    if (reading.kind === 'expired') throw new FST_ACCOUNTS_TOKEN_EXPIRED()
+    const { claims } = reading
+    const key = `${claims.sid}.${claims.gen}`
+    const running = flights.get(key)
+    if (running !== undefined) return answer({ ...await running, outcome: 'window' }, claims, request)
+    const flight = decide(claims, request).finally(() => flights.delete(key))
+    flights.set(key, flight)
+    return answer(await flight, claims, request)
+  }
+
+  async function decide (claims: RefreshClaims, request: FastifyRequest | null): Promise<Decision> {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const found = await find(claims)
+      const { session } = found
+      const behind = session.generation - claims.gen
+      const inWindow = now() - session.rotatedAt.getTime() <= ROTATION_WINDOW
+      // A generation that was never issued: the database has been set back.
+      if (behind < 0) throw new FST_ACCOUNTS_TOKEN_INVALID()
+      if (behind === 0) activity.note(session, claims.gen)
+      if (behind <= 1 && inWindow) return { ...found, outcome: 'window' }
+      if (behind === 0) {
+        const rotated = await rotate(session)
+        if (rotated !== null) return { ...found, session: rotated, outcome: 'rotated' }
+      } else if (behind === 1 && activity.acknowledged(session) < session.generation) {
+        const recovered = await storage.sessions.recover(session.id, session.generation, session.rotatedAt, new Date(now()))
+        if (recovered !== null) return { ...found, session: recovered, outcome: 'recovered' }
+      } else {
+        await endReused(session, request)
+        throw new FST_ACCOUNTS_TOKEN_INVALID()
+      }
+    }
+    throw new FST_ACCOUNTS_TOKEN_INVALID()
+  }
+
+  async function find (claims: RefreshClaims): Promise<Found> {
+    const [session, user] = await Promise.all([storage.sessions.find(claims.sid), storage.users.find(claims.sub)])
+    if (!isLive(session, user, now())) throw new FST_ACCOUNTS_TOKEN_INVALID()
+    return { session: session!, user: user! }
+  }
+
+  async function rotate (session: SessionRecord): Promise<SessionRecord | null> {
+    const time = now()
+    const idleExpiresAt = new Date(Math.min(time + settings.refreshTokenTtl, session.expiresAt.getTime()))
+    return await storage.sessions.rotate(session.id, session.generation, { at: new Date(time), idleExpiresAt })
+  }
+
+  async function endReused (session: SessionRecord, request: FastifyRequest | null): Promise<void> {
+    const ended = await storage.sessions.revoke(session.id, { at: new Date(now()), reason: 'reused' })
+    liveness.forget({ kind: 'session', sessionId: session.id })
+    if (!ended) return
+    const state = { userId: session.userId, sessionId: session.id, request }
+    hooks.record('session.reused', state)
+    hooks.notify('sessionReused', state)
+    hooks.notify('sessionRevoked', { ...state, reason: 'reused' })
+  }
+
+  function answer ({ session, user, outcome }: Decision, claims: RefreshClaims, request: FastifyRequest | null): Refreshed {
+    const state = { userId: user.id, sessionId: session.id, request }
+    hooks.record(`session.${outcome}`, state)
+    hooks.notify('sessionRefreshed', { ...state, outcome })
+    if (outcome !== 'window') return { ...signIn.issue(user, session), outcome }
+    return {
+      user: toUser(user),
+      session: toSession(session),
+      // The generation that was presented, so that this answer can't count as proof that the successor arrived.
+      access: tokens.mintAccess(toSubject(session, claims.gen), session.idleExpiresAt.getTime()),
+      refresh: null,
+      remember: session.remember,
+      outcome
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import type { Change } from '../../types/storage.ts'
+import { now } from '../clock.ts'
+import { concerns, type Liveness } from './liveness.ts'
+
+/** Abort signals of credentials in use by streams and sockets. */
+export interface Signals {
+  /** A signal that aborts when the session is over or at `expiresAt` (milliseconds), whichever comes first. */
+  create (sessionId: string, userId: string, expiresAt: number): AbortSignal
+  /** Abort all: the server is closing. */
+  close (): void
+}
+
+interface Watch { readonly sessionId: string, readonly userId: string, readonly expiresAt: number, readonly controller: AbortController, suspect: boolean }
+
+/** A stream makes no requests by which a change could be noticed, so while there are any we look by ourselves. */
+const TICK_MS = 250
+
+export function createSignals (liveness: Liveness): Signals {
+  const watches = new Set<Watch>()
+  let timer: NodeJS.Timeout | undefined
+
+  const end = (watch: Watch, reason: string) => {
+    watches.delete(watch)
+    watch.controller.abort(new DOMException(reason, 'AbortError'))
+  }
+
+  async function tick (): Promise<void> {
+    timer = undefined
+    liveness.catchUp()
+    const suspects = [...watches].filter(watch => watch.suspect)
+    for (const watch of watches) { if (watch.expiresAt <= now()) end(watch, 'The credential has expired') }
+    await Promise.all(suspects.map(recheck))
+    schedule()
+  }
+
+  async function recheck (watch: Watch): Promise<void> {
+    try {
+      if (await liveness.resolve(watch.sessionId, watch.userId, 'strict') === null) end(watch, 'The session is over')
+      watch.suspect = false
+    } catch {
+      // The store is down: it stays suspect and is looked at again with the next tick.
+    }
+  }
+
+  function schedule (): void {
+    if (timer !== undefined || watches.size === 0) return
+    timer = setTimeout(() => { void tick() }, TICK_MS)
+    timer.unref()
+  }
+
+  liveness.onChange((change: Change) => {
+    for (const watch of watches) {
+      if (!concerns(change, watch.sessionId, watch.userId)) continue
+      watch.suspect = true
+      void recheck(watch)
+    }
+  })
+
+  return {
+    create (sessionId, userId, expiresAt) {
+      const watch = { sessionId, userId, expiresAt, controller: new AbortController(), suspect: false }
+      watches.add(watch)
+      schedule()
+      return watch.controller.signal
+    },
+    close () {
+      clearTimeout(timer)
+      for (const watch of watches) end(watch, 'The server is closing')
+    }
+  }
+}
