@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { Test } from 'tap'
+import accounts from '../../lib/index.ts'
+import { sqliteStorage } from '../../lib/adapters/kysely/index.ts'
+import type { AccountsOptions, Storage } from '../../types/index.ts'
+import { createClient, type Client } from './client.ts'
+
+export const PASSWORD = 'violet harbor 92 lantern'
+export const OTHER_PASSWORD = 'copper meadow 57 compass'
+
+/** The least that argon2id is allowed to cost: tests are about other things. */
+const CHEAP = { memoryKiB: 7168, iterations: 5 }
+
+export interface TestApp {
+  readonly app: FastifyInstance
+  readonly storage: Storage
+  readonly secret: Buffer
+  /** A browser without cookies. */
+  client (): Client
+  /** A browser that has registered and is signed in. */
+  signedUp (email?: string): Promise<Client>
+}
+
+/**
+ * The plugin on a SQLite database in memory, closed with the test. `GET /private` is guarded and answers who calls,
+ * `POST /private` likewise. `setup` adds routes before the app is ready.
+ */
+export async function createApp (t: Test, options: Partial<AccountsOptions> = {}, setup: (app: FastifyInstance) => void | Promise<void> = () => {}): Promise<TestApp> {
+  const app = Fastify()
+  const secret = randomBytes(32)
+  const storage = options.storage ?? await sqliteStorage(':memory:')
+  await app.register(accounts, {
+    appUrl: 'http://localhost:3000',
+    ...(options.secrets === undefined ? { secret } : {}),
+    ...options,
+    storage,
+    passwords: { argon2: CHEAP, ...options.passwords }
+  })
+  app.get('/private', { onRequest: app.authenticate }, async request => ({ email: request.principal!.user.email }))
+  app.post('/private', { onRequest: app.authenticate }, async request => ({ email: request.principal!.user.email }))
+  await setup(app)
+  await app.ready()
+  t.teardown(async () => { await app.close() })
+
+  const client = () => createClient(app)
+  let count = 0
+  return {
+    app,
+    storage,
+    secret,
+    client,
+    async signedUp (email = `user${++count}@example.com`) {
+      const browser = client()
+      const { statusCode, body } = await browser.post('/auth/register', { email, password: PASSWORD })
+      if (statusCode !== 201) throw new TypeError(`sign-up answered ${statusCode} ${body}`)
+      return browser
+    }
+  }
+}
+
+/** The path of a database file in a folder of its own, removed with the test. */
+export function databaseFile (t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'accounts-test-'))
+  t.teardown(() => { rmSync(folder, { recursive: true, force: true }) })
+  return join(folder, 'accounts.db')
+}
