@@ -51,7 +51,9 @@ export function createBegin ({ storage, signIn, signOut, readPresented }: Pick<A
   return async function begin (user, request, remember) {
     const session = signIn.prepare(user, request, remember)
     const replaced = readPresented(request)
-    await storage.atomically(async stores => await signIn.store(stores.sessions, session, replaced))
+    // One statement needs no transaction.
+    if (replaced.length === 0) await storage.sessions.create(session)
+    else await storage.atomically(async stores => await signIn.store(stores.sessions, session, replaced))
     for (const { userId, sessionId } of replaced) signOut.announce(userId, [sessionId], 'replaced', request)
     return signIn.issue(user, session)
   }

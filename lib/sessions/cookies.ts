@@ -36,7 +36,8 @@ export async function createCookies (app: FastifyInstance, settings: Pick<Settin
     reply.header('set-cookie', serialize(cookie.name, value, maxAge === null ? cookie.attributes : { ...cookie.attributes, maxAge }))
     reply.header('cache-control', 'no-store')
   }
-  const maxAge = (token: Minted) => Math.max(0, Math.floor((token.expiresAt - now()) / 1000))
+  // Rounded up: 0 would mean "delete".
+  const maxAge = (token: Minted) => Math.max(0, Math.ceil((token.expiresAt - now()) / 1000))
 
   return {
     accessName: access.name,

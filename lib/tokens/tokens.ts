@@ -36,18 +36,18 @@ export interface TokenSettings {
 /** The first of each list signs, all of it verify. */
 export function createTokens (jwts: { readonly access: readonly Jwt[], readonly refresh: readonly Jwt[] }, settings: TokenSettings): Tokens {
   const { issuer, accessTokenTtl } = settings
-  const mint = (jwt: Jwt | undefined, subject: Subject, expiresAt: number, extra: object): Minted => {
-    const exp = Math.floor(expiresAt / 1000)
-    const claims: TokenClaims = { sid: subject.sessionId, gen: subject.generation, jti: randomId(), iat: seconds(now()), exp, iss: issuer, aud: issuer, sub: subject.userId }
+  const mint = (jwt: Jwt | undefined, subject: Subject, iat: number, exp: number, extra: object): Minted => {
+    const claims: TokenClaims = { sid: subject.sessionId, gen: subject.generation, jti: randomId(), iat, exp, iss: issuer, aud: issuer, sub: subject.userId }
     return { token: jwt!.sign({ ...claims, ...extra }), expiresAt: exp * 1000 }
   }
   return {
     mintAccess (subject, latest) {
+      const iat = seconds(now())
       // Tokens that were minted together should not all come back for renewal together.
-      const expiresAt = Math.min(now() + accessTokenTtl * (1 - 0.05 * randomFraction()), latest)
-      return mint(jwts.access[0], subject, expiresAt, { auth_time: seconds(subject.authenticatedAt) })
+      const lifetime = Math.max(1, seconds(accessTokenTtl * (1 - 0.05 * randomFraction())))
+      return mint(jwts.access[0], subject, iat, Math.min(iat + lifetime, seconds(latest)), { auth_time: seconds(subject.authenticatedAt) })
     },
-    mintRefresh: (subject, expiresAt) => mint(jwts.refresh[0], subject, expiresAt, {}),
+    mintRefresh: (subject, expiresAt) => mint(jwts.refresh[0], subject, seconds(now()), seconds(expiresAt), {}),
     readAccess: createReader({ jwts: jwts.access, issuer, maxLifetime: accessTokenTtl / 1000, isClaims: isAccessClaims }),
     // The stored session bounds a refresh token: a shorter lifetime in the options must not log anybody out.
     readRefresh: createReader({ jwts: jwts.refresh, issuer, maxLifetime: Infinity, isClaims: isRefreshClaims })

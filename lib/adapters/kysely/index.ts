@@ -1,1 +1,1 @@
-export { sqliteStorage, type SqliteOptions, type SqliteStorage } from './sqlite.ts'
+export { migrateSqlite, sqliteStorage, type SqliteOptions, type SqliteStorage } from './sqlite.ts'

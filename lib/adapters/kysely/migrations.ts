@@ -36,11 +36,11 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
         .addColumn('address', 'text')
         .addColumn('revoked_at', 'integer')
         .addColumn('revoke_reason', 'text')
+        .modifyEnd(sql`without rowid`)
         .execute()
       await db.schema.createIndex('accounts_sessions_user').on('accounts_sessions').columns(['user_id', 'created_at']).execute()
-      for (const column of ['idle_expires_at', 'expires_at', 'revoked_at']) {
-        await db.schema.createIndex(`accounts_sessions_${column}`).on('accounts_sessions').column(column).execute()
-      }
+      await db.schema.createIndex('accounts_sessions_idle').on('accounts_sessions').column('idle_expires_at').execute()
+      await sql`create index accounts_sessions_revoked on accounts_sessions (revoked_at) where revoked_at is not null`.execute(db)
       await db.schema.createTable('accounts_changes')
         .addColumn('id', 'integer', column => column.primaryKey().autoIncrement())
         .addColumn('session_id', 'text')

@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Database } from 'better-sqlite3'
-import { Kysely, SqliteDialect } from 'kysely'
-import type { SessionStore, Storage, Stores, UserStore } from '../../../types/storage.ts'
+import { Kysely, SqliteDialect, type SqliteDatabase, type SqliteStatement } from 'kysely'
+import type { SessionStore, Storage, Stores } from '../../../types/storage.ts'
 import { monotonic, now, pause } from '../../clock.ts'
 import { FST_ACCOUNTS_MIGRATION_FAILED, FST_ACCOUNTS_MIGRATION_PENDING, FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '../../errors.ts'
 import { randomFraction } from '../../random.ts'
@@ -22,8 +22,6 @@ export interface SqliteOptions {
 
 /** A storage in one SQLite file, with a connection of its own. The plugin that it is given to closes it. */
 export interface SqliteStorage extends Storage {
-  /** Run the missing migrations; the names of those that ran. */
-  migrate (): Promise<string[]>
   close (): Promise<void>
 }
 
@@ -32,6 +30,9 @@ const BUSY_MS = 900
 
 /** How long the library itself may hold up the event loop for a lock: a neighbour's commit takes less. */
 const BLOCK_MS = 10
+
+/** More than the package has. */
+const MAX_STATEMENTS = 100
 
 /** Entries of the change log that no living process can still need. */
 const KEEP_CHANGES_MS = 3_600_000
@@ -42,33 +43,49 @@ const KEEP_CHANGES_MS = 3_600_000
  * @throws {FST_ACCOUNTS_MIGRATION_PENDING} or `_FAILED`
  */
 export async function sqliteStorage (file: string, options: SqliteOptions = {}): Promise<SqliteStorage> {
-  if (typeof file !== 'string' || file === '') throw new FST_ACCOUNTS_OPTION_INVALID('file', 'must be the path of the SQLite file')
-  const { default: BetterSqlite } = await import('better-sqlite3')
-  const database = new BetterSqlite(file, { timeout: BLOCK_MS })
-  const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: refuseWhenMoved(database, file) }) })
+  const { database, db } = await open(file)
   try {
-    await prepare(database, db, options)
+    await checkMigrations(db, options)
   } catch (error) {
     database.close()
     throw error
   }
-  const repeating = <Store extends object>(store: Store) => repeatWhenBusy(store)
   return {
-    users: repeating<UserStore>(kyselyUsers(db)),
-    sessions: repeating<SessionStore>(pruning(kyselySessions(db), db)),
+    users: repeatWhenBusy(kyselyUsers(db)),
+    sessions: repeatWhenBusy(pruning(kyselySessions(db), db)),
     feed: createSqliteFeed(database),
     atomically: async work => await untilFree(async () => await db.transaction().execute(async transaction => await work(storesOn(transaction)))),
-    migrate: async () => await migrate(db),
     close: async () => await db.destroy()
+  }
+}
+
+/**
+ * Bring the tables in a SQLite file up to date, as a deployment does before the new version starts; the names of the
+ * steps that ran.
+ * @throws {FST_ACCOUNTS_MIGRATION_FAILED}
+ */
+export async function migrateSqlite (file: string): Promise<string[]> {
+  const { database, db } = await open(file)
+  try {
+    return await migrate(db)
+  } finally {
+    database.close()
   }
 }
 
 const storesOn = (db: Kysely<Tables>): Stores => ({ users: kyselyUsers(db), sessions: kyselySessions(db) })
 
-async function prepare (database: Database, db: Kysely<Tables>, options: SqliteOptions): Promise<void> {
+async function open (file: string): Promise<{ readonly database: Database, readonly db: Kysely<Tables> }> {
+  if (typeof file !== 'string' || file === '') throw new FST_ACCOUNTS_OPTION_INVALID('file', 'must be the path of the SQLite file')
+  const { default: BetterSqlite } = await import('better-sqlite3')
+  const database = new BetterSqlite(file, { timeout: BLOCK_MS })
   await untilFree(async () => { database.pragma('journal_mode = WAL') })
   // A commit that was acknowledged survives a power cut: a logout must not be undone by one.
   database.pragma('synchronous = FULL')
+  return { database, db: new Kysely<Tables>({ dialect: new SqliteDialect({ database: prepareOnce(database, file) }) }) }
+}
+
+async function checkMigrations (db: Kysely<Tables>, options: SqliteOptions): Promise<void> {
   const { pending, isEmpty } = await untilFree(async () => await findPending(db))
   if (pending.length === 0) return
   if (!isEmpty && !(options.migrate ?? process.env.NODE_ENV !== 'production')) throw new FST_ACCOUNTS_MIGRATION_PENDING(pending.join(', '))
@@ -83,22 +100,31 @@ async function migrate (db: Kysely<Tables>): Promise<string[]> {
   }
 }
 
+/** What Kysely needs of a database, with the few statements that there are prepared once each. */
+function prepareOnce (database: Database, file: string): SqliteDatabase {
+  const check = file === ':memory:' ? () => {} : createPresenceCheck(resolve(file))
+  const statements = new Map<string, SqliteStatement>()
+  return {
+    prepare (source) {
+      check()
+      const statement = statements.get(source) ?? database.prepare(source) as SqliteStatement
+      if (statements.size < MAX_STATEMENTS) statements.set(source, statement)
+      return statement
+    },
+    close: () => { database.close() }
+  }
+}
+
 /**
  * A file that was deleted or replaced while open would go on taking writes that nobody can ever read again.
  * SQLite does not tell, so each statement looks first; it costs two microseconds.
  */
-function refuseWhenMoved (database: Database, file: string): Pick<Database, 'prepare' | 'close'> {
-  if (file === ':memory:') return database
-  const path = resolve(file)
+function createPresenceCheck (path: string): () => void {
   const { ino, dev } = statSync(path)
-  return {
-    prepare: (source: string) => {
-      const found = statSync(path, { throwIfNoEntry: false })
-      if (found?.ino !== ino || found.dev !== dev) throw new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: `${path} is gone` })
-      return database.prepare(source)
-    },
-    close: () => database.close()
-  } as Pick<Database, 'prepare' | 'close'>
+  return () => {
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (found?.ino !== ino || found.dev !== dev) throw new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: `${path} is gone` })
+  }
 }
 
 /** Every verb is one statement, and one that met a lock did nothing: it is safe to try again. */
