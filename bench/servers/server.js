@@ -1,0 +1,39 @@
+// One contender: a Fastify server with the same two routes, guarded in the way that `CONTENDER` names.
+// It tells its parent its port, and what CPU time it has used so far when asked.
+import { randomBytes } from 'node:crypto'
+import fastifyCookie from '@fastify/cookie'
+import fastifyJwt from '@fastify/jwt'
+import Fastify from 'fastify'
+import accounts from 'fastify-accounts'
+import { sqliteStorage } from 'fastify-accounts/kysely'
+
+const USER = { id: 'FbD2N48UWvwHDPfC7wxqAv5-', email: 'ada@example.com' }
+const app = Fastify()
+app.get('/open', async () => ({ open: true }))
+
+const contenders = {
+  async bare () {
+    app.get('/me', async () => ({ id: USER.id, email: USER.email }))
+  },
+  async jwt () {
+    await app.register(fastifyCookie)
+    await app.register(fastifyJwt, { secret: randomBytes(32), cookie: { cookieName: 'token', signed: false } })
+    app.post('/login', async (_request, reply) => reply.setCookie('token', app.jwt.sign(USER, { expiresIn: '1h' }), { httpOnly: true, path: '/' }).send(USER))
+    app.get('/me', { onRequest: async request => await request.jwtVerify() }, async ({ user }) => ({ id: user.id, email: user.email }))
+  },
+  checked: () => ours({}),
+  strict: () => ours({ liveness: 'strict' }),
+  stateless: () => ours({ liveness: 'stateless' })
+}
+
+async function ours (policy) {
+  const storage = await sqliteStorage(process.env.DATABASE_FILE)
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage })
+  app.get('/me', { onRequest: app.guard(policy) }, async ({ principal: { user } }) => ({ id: user.id, email: user.email }))
+}
+
+await contenders[process.env.CONTENDER]()
+await app.listen({ port: 0, host: '127.0.0.1' })
+process.send({ port: app.server.address().port })
+process.on('message', () => process.send({ cpu: process.cpuUsage() }))
+process.on('disconnect', () => process.exit())
