@@ -12,7 +12,7 @@ const ALLOWED = {
   authorization: [...LEAVES, 'hooks', 'credentials'],
   routes: [...LEAVES, 'tokens', 'requests', 'sessions', 'accounts', 'authorization'],
   adapters: [...LEAVES],
-  testing: []
+  testing: [...LEAVES]
 }
 
 const directions = Object.entries(ALLOWED).map(([folder, allowed]) => ({

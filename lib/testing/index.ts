@@ -1,0 +1,1 @@
+export { storageContract, type ContractCase } from './storage-contract.ts'

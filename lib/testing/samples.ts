@@ -1,0 +1,40 @@
+import { randomBytes } from 'node:crypto'
+import type { NewUser, SessionRecord } from '../../types/storage.ts'
+
+const id = () => randomBytes(18).toString('base64url')
+
+/** A moment that stores of whole milliseconds and stores of whole seconds both keep. */
+export const NOON = new Date('2026-06-01T12:00:00.000Z')
+export const after = (seconds: number, since = NOON) => new Date(since.getTime() + seconds * 1000)
+
+export function sampleUser (change: Partial<NewUser> = {}): NewUser {
+  const name = id().toLowerCase()
+  return { id: id(), email: `${name}@example.com`, emailKey: `${name}@example.com`, username: null, usernameKey: null, name: null, roles: [], passwordDigest: '$argon2id$sample', createdAt: NOON, ...change }
+}
+
+export function sampleSession (userId: string, change: Partial<SessionRecord> = {}): SessionRecord {
+  return {
+    id: id(),
+    userId,
+    epoch: 0,
+    generation: 0,
+    rotatedAt: NOON,
+    acknowledgedGeneration: 0,
+    createdAt: NOON,
+    authenticatedAt: NOON,
+    lastSeenAt: NOON,
+    idleExpiresAt: after(3600),
+    expiresAt: after(7200),
+    remember: true,
+    userAgent: 'curl/8',
+    address: '192.0.2.1',
+    revokedAt: null,
+    revokeReason: null,
+    ...change
+  }
+}
+
+/** Start `count` calls at once. */
+export async function race<T> (count: number, call: (index: number) => Promise<T>): Promise<T[]> {
+  return await Promise.all(Array.from({ length: count }, async (_, index) => await call(index)))
+}

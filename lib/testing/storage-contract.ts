@@ -1,0 +1,18 @@
+import type { Storage } from '../../types/storage.ts'
+import { atomicCases } from './atomic.ts'
+import { feedCases } from './feed.ts'
+import { sessionCases } from './sessions.ts'
+import { userCases } from './users.ts'
+
+/** One promise that every storage must keep. */
+export interface ContractCase {
+  readonly title: string
+  /** Rejects with an assertion error when the storage breaks the promise. */
+  run (storage: Storage): Promise<void>
+}
+
+/**
+ * What an adapter is held to, for any test runner: give each case a storage (it may share one; ids are random), and
+ * let a rejection fail the test.
+ */
+export const storageContract: readonly ContractCase[] = [...userCases, ...sessionCases, ...atomicCases, ...feedCases]
