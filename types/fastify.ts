@@ -7,6 +7,9 @@ import type { Principal, Session } from './principal.ts'
 export type Guard = (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => void
 
 declare module 'fastify' {
+  /** Extra fields of a user that a host's own users store returns. Extend it by interface merging. */
+  interface AccountsUser {}
+
   interface FastifyInstance {
     /** Demand any enabled credential; else 401. */
     authenticate: Guard

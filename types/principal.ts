@@ -1,5 +1,4 @@
-/** Extra fields of a user that a host's own users store returns. Extend it by interface merging. */
-export interface AccountsUser {}
+import type { AccountsUser } from 'fastify'
 
 /** An account, as it may be shown to its owner. Never holds a secret or a digest. */
 export interface User extends AccountsUser {

@@ -48,6 +48,11 @@ export const SessionsAnswer = Type.Object({
 })
 export const NoContent = Type.Null({ description: 'Done' })
 
+/** What the guarded routes demand, for the OpenAPI document of the host: `components: { securitySchemes }`. */
+export const securitySchemes = {
+  accountsCookie: { type: 'apiKey', in: 'cookie', name: '__Host-accounts_access', description: 'The access cookie that login sets (without the prefix over plain http)' }
+} as const
+
 const ErrorAnswer = Type.Object({ statusCode: Type.Integer(), code: Type.String(), error: Type.String(), message: Type.String() })
 
 const ERRORS: Readonly<Record<number, string>> = {

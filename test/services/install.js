@@ -9,12 +9,13 @@ import { forbidServiceStarts } from './start-policy.js'
 const PROGRAMS = [
   { name: 'postgres', debianPackage: 'postgresql', variable: 'TEST_DATABASE_URL', find: findPostgresFolder },
   { name: 'redis-server', debianPackage: 'redis-server', variable: 'TEST_REDIS_URL', find: findRedis },
-  { name: 'chromium', debianPackage: 'chromium', variable: 'TEST_CHROMIUM', find: findChromium }
+  { name: 'chromium', debianPackage: 'chromium', variable: 'TEST_CHROMIUM', find: findChromium },
+  { name: 'curl', debianPackage: 'curl', variable: 'TEST_CURL', find: () => findProgram('curl') }
 ]
 
 /**
- * Makes sure that PostgreSQL, Redis and Chromium are there, save those the environment gives
- * (TEST_DATABASE_URL, TEST_REDIS_URL, TEST_CHROMIUM). As root on Debian it installs the missing ones.
+ * Makes sure that PostgreSQL, Redis, Chromium and curl are there, save those the environment gives
+ * (TEST_DATABASE_URL, TEST_REDIS_URL, TEST_CHROMIUM, TEST_CURL). As root on Debian it installs the missing ones.
  * @returns {Promise<void>} rejects with one sentence saying what is missing and what to do
  */
 export async function ensurePrograms () {

@@ -1,0 +1,94 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+
+const run = promisify(execFile)
+const ROOT = join(import.meta.dirname, '..')
+const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<'dependencies' | 'optionalDependencies' | 'peerDependencies', Record<string, string>>
+
+/** An empty project with the packed package, and nothing else but what the package declares that it needs. */
+const project = mkdtempSync(join(tmpdir(), 'accounts-package-'))
+t.teardown(() => { rmSync(project, { recursive: true, force: true }) })
+const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], { cwd: ROOT })
+const [packed] = JSON.parse(stdout) as [{ filename: string, files: Array<{ path: string }> }]
+const installed = join(project, 'node_modules/fastify-accounts')
+mkdirSync(installed, { recursive: true })
+await run('tar', ['-xzf', join(project, packed.filename), '-C', installed, '--strip-components=1'])
+for (const name of [...Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.peerDependencies }), '@types/node', '@types/better-sqlite3']) {
+  const link = join(project, 'node_modules', name)
+  mkdirSync(dirname(link), { recursive: true })
+  symlinkSync(join(ROOT, 'node_modules', name), link)
+}
+
+const program = async (name: string, text: string) => {
+  writeFileSync(join(project, name), text)
+  return (await run(process.execPath, [name], { cwd: project, env: { ...process.env, NODE_OPTIONS: '' } })).stdout.trim()
+}
+
+const BODY = `
+const app = Fastify()
+app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(':memory:') })
+app.after(() => app.get('/hello', { onRequest: app.authenticate }, async request => ({ hello: request.principal.user.email })))
+const registered = await app.inject({ method: 'POST', url: '/auth/register', payload: { email: 'ada@example.com', password: 'violet harbor 92 lantern' } })
+const cookies = Object.fromEntries(registered.cookies.map(({ name, value }) => [name, value]))
+console.log((await app.inject({ url: '/hello', cookies })).body)
+await app.close()
+`
+
+t.test('the packed package holds the build, its documents and nothing else', async t => {
+  const paths = packed.files.map(file => file.path)
+  t.strictSame(paths.filter(path => !path.startsWith('dist/')).sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
+  t.strictSame(paths.filter(path => path.startsWith('dist/') && !/^dist\/(lib|types|bin)\/.*\.(js|d\.ts)$/.test(path)), [])
+})
+
+t.test('it works in an empty project from ESM', async t => {
+  t.equal(await program('esm.mjs', `
+import { randomBytes } from 'node:crypto'
+import Fastify from 'fastify'
+import accounts from 'fastify-accounts'
+import { sqliteStorage } from 'fastify-accounts/kysely'
+${BODY}`), '{"hello":"ada@example.com"}')
+})
+
+t.test('it works in an empty project from CommonJS', async t => {
+  t.equal(await program('commonjs.cjs', `
+const { randomBytes } = require('node:crypto')
+const Fastify = require('fastify')
+const { default: accounts } = require('fastify-accounts')
+const { sqliteStorage } = require('fastify-accounts/kysely')
+void (async () => {${BODY}})()`), '{"hello":"ada@example.com"}')
+})
+
+t.test('it works in an empty project from TypeScript, with fields of the host\'s own on the user', async t => {
+  writeFileSync(join(project, 'host.mts'), `
+import Fastify from 'fastify'
+import accounts, { type AccountsOptions, type Principal } from 'fastify-accounts'
+import { sqliteStorage } from 'fastify-accounts/kysely'
+import { storageContract } from 'fastify-accounts/testing'
+
+declare module 'fastify' {
+  interface AccountsUser { readonly plan: 'free' | 'paid' }
+}
+
+const options: AccountsOptions = { appUrl: 'http://localhost:3000', secret: process.env.SECRET, storage: await sqliteStorage('accounts.db') }
+const app = Fastify()
+await app.register(accounts, options)
+app.get('/plan', { onRequest: app.guard({ fresh: '5m' }) }, async request => {
+  const principal: Principal | null = request.principal
+  const plan: 'free' | 'paid' | undefined = principal?.user.plan
+  return { plan, cases: storageContract.length }
+})
+// @ts-expect-error: no such kind of credential
+app.guard({ via: 'telepathy' })
+`)
+  const compile = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node', 'host.mts']
+  await t.resolves(run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), ...compile], { cwd: project, env: { ...process.env, NODE_OPTIONS: '' } }).catch((error: { stdout: string }) => { throw new TypeError(error.stdout) }))
+})
+
+t.test('its command answers', async t => {
+  const { stdout } = await run(process.execPath, [join(installed, 'dist/bin/fastify-accounts.js'), 'secret'], { env: { ...process.env, NODE_OPTIONS: '' } })
+  t.match(stdout, /^[\w-]{64}\n$/)
+})

@@ -1,0 +1,82 @@
+import Fastify from 'fastify'
+import { describe, expect, test } from 'tstyche'
+import accounts from '../../lib/index.ts'
+import { sqliteStorage, type SqliteStorage } from '../../lib/adapters/kysely/index.ts'
+import type { AccountsOptions, Check, CookiePrincipal, Guard, ListedSession, Policy, Principal, Session, SignedIn, Storage, User } from '../../lib/index.ts'
+
+declare module 'fastify' {
+  interface AccountsUser { readonly plan: 'free' | 'paid' }
+}
+
+const app = Fastify()
+
+describe('registration', () => {
+  test('takes the three options that are required', () => {
+    expect(app.register).type.toBeCallableWith(accounts, { appUrl: 'http://localhost:3000', secret: 'x', storage: {} as Storage })
+    expect<AccountsOptions>().type.toBeAssignableFrom<{ appUrl: string, secret: string | undefined, storage: Storage }>()
+    expect<AccountsOptions>().type.not.toBeAssignableFrom<{ secret: string, storage: Storage }>()
+    expect<AccountsOptions>().type.not.toBeAssignableFrom<{ appUrl: string, secret: string }>()
+    expect<AccountsOptions>().type.not.toBeAssignableFrom<{ appUrl: string, secret: string, storage: Storage, refresh: 'sometimes' }>()
+  })
+
+  test('a SQLite storage is a storage that can be closed', () => {
+    expect(sqliteStorage).type.toBeCallableWith('accounts.db')
+    expect<SqliteStorage>().type.toBeAssignableTo<Storage>()
+    expect<SqliteStorage['close']>().type.toBe<() => Promise<void>>()
+  })
+})
+
+describe('decorators', () => {
+  test('are typed on instance, request and reply', () => {
+    expect(app.authenticate).type.toBe<Guard>()
+    expect(app.verifyAccessCookie).type.toBe<Guard>()
+    expect(app.guard({ via: 'cookie', fresh: '5m', roles: ['owner'], liveness: 'strict' })).type.toBe<Guard>()
+    app.get('/', { onRequest: app.authenticate }, async (request, reply) => {
+      expect(request.principal).type.toBe<Principal | null>()
+      expect(reply.signIn({ id: 'x' }, { remember: false })).type.toBe<Promise<Session>>()
+      expect(reply.signOut()).type.toBe<Promise<void>>()
+    })
+    app.get('/list', { onRequest: [app.guard({ optional: true })], preHandler: app.authorize(principal => principal.user.roles.includes('owner')) }, async () => '')
+  })
+
+  test('a policy knows its members and kinds', () => {
+    expect<Policy>().type.not.toBeAssignableFrom<{ via: 'telepathy' }>()
+    expect<Policy>().type.not.toBeAssignableFrom<{ liveness: 'lively' }>()
+    expect<Check>().type.toBe<(principal: Principal, request: import('fastify').FastifyRequest) => boolean | Promise<boolean>>()
+  })
+
+  test('a principal is told apart by via', () => {
+    const principal = {} as Principal
+    if (principal.via === 'cookie') {
+      expect(principal).type.toBe<CookiePrincipal>()
+      expect(principal.session).type.toBe<Session>()
+    }
+    if (principal.via === 'personal-token') {
+      expect(principal.token.name).type.toBe<string>()
+      expect(principal).type.not.toHaveProperty('session')
+    }
+    expect(principal.signal).type.toBe<AbortSignal>()
+  })
+
+  test('a host adds fields to the user by interface merging', () => {
+    expect<User['plan']>().type.toBe<'free' | 'paid'>()
+    expect<Principal['user']['plan']>().type.toBe<'free' | 'paid'>()
+  })
+})
+
+describe('services', () => {
+  test('answer what their names say', () => {
+    expect(app.accounts.login({ username: 'ada', password: 'x' })).type.toBe<Promise<SignedIn>>()
+    expect(app.accounts.login).type.not.toBeCallableWith({ password: 'x' })
+    expect(app.accounts.sessions.list('id')).type.toBe<Promise<ListedSession[]>>()
+    expect(app.accounts.users.find('id')).type.toBe<Promise<User | null>>()
+  })
+
+  test('hooks are typed by their names', () => {
+    app.accounts.addHook('beforeLogin', ({ user }) => { expect(user).type.toBe<User>() })
+    app.accounts.addHook('sessionRefreshed', ({ outcome }) => { expect(outcome).type.toBe<'rotated' | 'window' | 'recovered'>() })
+    app.accounts.addHook('authorize', principal => principal.user.disabled)
+    expect(app.accounts.addHook).type.not.toBeCallableWith('beforeLunch', () => {})
+    expect(app.accounts.addHook).type.not.toBeCallableWith('authorize', () => 'yes')
+  })
+})
