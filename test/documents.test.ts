@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import swagger from '@fastify/swagger'
+import Fastify from 'fastify'
+import t from 'tap'
+import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
+import * as errors from '../lib/errors.ts'
+import accounts, { securitySchemes } from '../lib/index.ts'
+import { HOOK_NAMES } from '../lib/options.ts'
+
+const ROOT = join(import.meta.dirname, '..')
+const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+const examples = readdirSync(join(ROOT, 'examples'), { recursive: true, encoding: 'utf8' })
+  .filter(path => path.endsWith('.js'))
+  .map(path => readFileSync(join(ROOT, 'examples', path), 'utf8'))
+
+t.test('every snippet of the README stands in an example, to the letter', async t => {
+  const snippets = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map(match => match[1]!)
+  t.ok(snippets.length >= 7)
+  for (const snippet of snippets) t.ok(examples.some(example => example.includes(snippet)), snippet.trim().split('\n', 1)[0]!)
+})
+
+t.test('the curl lines of the README are those that the quickstart prints', async t => {
+  const lines = readme.split('\n').filter(line => line.startsWith('curl '))
+  t.ok(lines.length >= 5)
+  for (const line of lines) t.ok(examples.some(example => example.includes(`\n${line}\n`)), line)
+})
+
+t.test('the README\'s table of errors and the table in the code are one', async t => {
+  const documented = Object.fromEntries([...readme.matchAll(/^\| `(FST_ACCOUNTS_\w+)` \| (\w+) \| .+ \|$/gm)].map(match => [match[1], match[2]]))
+  const START = new Set(['FST_ACCOUNTS_OPTION_INVALID', 'FST_ACCOUNTS_POLICY_INVALID', 'FST_ACCOUNTS_GUARD_UNCALLED', 'FST_ACCOUNTS_MIGRATION_PENDING', 'FST_ACCOUNTS_MIGRATION_FAILED'])
+  const inCode = Object.fromEntries(Object.entries(errors).filter(([name]) => name.startsWith('FST_')).map(([name, create]) => {
+    const error = new (create as new (...args: unknown[]) => { code: string, statusCode: number })('x', 'x')
+    t.equal(error.code, name, 'the export name is the code')
+    return [name, START.has(name) ? 'start' : String(error.statusCode)]
+  }))
+  t.strictSame(documented, inCode)
+})
+
+t.test('the README names every hook, and no other', async t => {
+  const section = readme.slice(readme.indexOf('## Hooks'), readme.indexOf('## Errors'))
+  t.strictSame([...section.matchAll(/^\| `(\w+)` \|/gm)].map(match => match[1]).sort(), [...HOOK_NAMES].sort())
+})
+
+t.test('the README lists every route, and no other', async t => {
+  const app = Fastify()
+  const served: string[] = []
+  app.addHook('onRoute', ({ method, url }) => { served.push(...[method].flat().filter(one => one !== 'HEAD').map(one => `${one} ${url}`)) })
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(':memory:') })
+  t.teardown(async () => { await app.close() })
+  const listed = [...readme.matchAll(/^\| `(GET|POST|PATCH|DELETE) (\/auth\/[^`]+)` \|/gm)].map(match => `${match[1]} ${match[2]}`)
+  t.strictSame(listed.sort(), served.sort())
+})
+
+t.test('the OpenAPI document that @fastify/swagger makes shows every route with body, answers and security', async t => {
+  const app = Fastify()
+  await app.register(swagger, { openapi: { components: { securitySchemes } } })
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(':memory:') })
+  await app.ready()
+  t.teardown(async () => { await app.close() })
+  interface Operation { summary: string, requestBody?: { content: Record<string, { schema: object }> }, responses: object, security?: object[] }
+  const { paths, components } = app.swagger() as unknown as { paths: Record<string, Record<string, Operation>>, components: { securitySchemes: object } }
+  const operations = Object.values(paths).flatMap(path => Object.values(path))
+  t.equal(operations.length, 11)
+  for (const operation of operations) t.ok(operation.summary.length > 0 && Object.keys(operation.responses).includes('503'), operation.summary)
+  t.match(paths['/auth/register']!.post!.requestBody!.content['application/json']!.schema, { required: ['email', 'password'], additionalProperties: false })
+  t.match(paths['/auth/sessions']!.get!.security, [{ accountsCookie: [] }])
+  t.match(components.securitySchemes, { accountsCookie: { type: 'apiKey', in: 'cookie' } })
+})

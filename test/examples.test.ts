@@ -1,0 +1,128 @@
+import { execFile, spawn } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { randomBytes } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import { createClient } from './support/client.ts'
+import { PASSWORD } from './support/app.ts'
+// @ts-expect-error: JavaScript, shared with the programs that start the services
+import { freePort } from './services/free-port.js'
+
+const ROOT = join(import.meta.dirname, '..')
+const curl = process.env.TEST_CURL ?? 'curl'
+const OPTIONS = { appUrl: 'http://localhost:3000', secret: randomBytes(32) }
+
+/** The examples in a folder of their own, as after a fresh clone; `fastify-accounts` is the build. */
+const folder = mkdtempSync(join(tmpdir(), 'accounts-examples-'))
+t.teardown(() => { rmSync(folder, { recursive: true, force: true }) })
+cpSync(join(ROOT, 'examples'), join(folder, 'examples'), { recursive: true, filter: source => !/\.(db|db-shm|db-wal)$|accounts-secret$/.test(source) })
+writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+mkdirSync(join(folder, 'node_modules'))
+symlinkSync(ROOT, join(folder, 'node_modules/fastify-accounts'))
+symlinkSync(join(ROOT, 'node_modules/fastify'), join(folder, 'node_modules/fastify'))
+
+type Build = (options: object, given?: object) => Promise<FastifyInstance>
+let databases = 0
+
+/** Build the app of an example on a database of its own. */
+async function load (name: string, given?: object): Promise<FastifyInstance> {
+  const { build } = await import(join(folder, `examples/${name}/server.js`)) as { build: Build }
+  const { sqliteStorage } = await import(join(ROOT, 'dist/lib/adapters/kysely/index.js')) as { sqliteStorage: (file: string) => Promise<object> }
+  process.chdir(folder)
+  const app = await build({ ...OPTIONS, storage: await sqliteStorage(join(folder, `${name}-${databases++}.db`)) }, given)
+  t.teardown(async () => { await app.close() })
+  return app
+}
+
+t.test('the quickstart starts, keeps its secret private, and its curl lines work as printed', async t => {
+  const port = await freePort() as number
+  for (const file of ['server.js', 'start.js']) {
+    const path = join(folder, 'examples/quickstart', file)
+    writeFileSync(path, readFileSync(path, 'utf8').replaceAll('3000', String(port)))
+  }
+  const start = async () => {
+    const server = spawn(process.execPath, ['examples/quickstart/start.js'], { cwd: folder, env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'pipe'] })
+    let printed = ''
+    server.stderr.on('data', (chunk: Buffer) => { printed += chunk.toString() })
+    for await (const chunk of server.stdout) {
+      printed += (chunk as Buffer).toString()
+      if (printed.includes('/auth/login')) break
+    }
+    return { printed, async stop () { server.kill(); await once(server, 'exit') } }
+  }
+  const first = await start()
+  t.equal(statSync(join(folder, 'examples/quickstart/.accounts-secret')).mode & 0o777, 0o600)
+  t.notMatch(first.printed, readFileSync(join(folder, 'examples/quickstart/.accounts-secret'), 'utf8'), 'the secret is not printed')
+  const lines = first.printed.split('\n').filter(line => line.startsWith('curl '))
+  const answers: string[] = []
+  for (const line of lines) answers.push((await promisify(execFile)('sh', ['-c', line.replace(/^curl/, `${curl} -s -w '\\n%{http_code}'`)], { cwd: folder })).stdout)
+  t.strictSame(answers.map(answer => answer.split('\n').at(-1)), ['201', '200', '200', '204', '401', '200'])
+  t.match(answers[1], '{"hello":"ada@example.com"}')
+  await first.stop()
+
+  const second = await start()
+  const { stdout } = await promisify(execFile)('sh', ['-c', `${curl} -s -b jar http://localhost:${port}/hello`], { cwd: folder })
+  t.equal(stdout, '{"hello":"ada@example.com"}', 'a restart logs nobody out')
+  t.match((await (await fetch(`http://localhost:${port}/`)).text()), '<title>fastify-accounts quickstart</title>')
+  const third = await start()
+  t.match(third.printed, /Port \d+ is in use: stop the program that listens there/, 'and a taken port is said in words')
+  await second.stop()
+})
+
+t.test('policies: each route of the example lets in whom it says', async t => {
+  const app = await load('policies')
+  const stranger = createClient(app)
+  const browser = createClient(app)
+  const { user } = (await browser.post('/auth/register', { email: 'ada@example.com', password: PASSWORD, name: 'Ada' })).json() as { user: { id: string } }
+  for (const url of ['/profile', '/reports', '/weather', `/users/${user.id}/notes`, '/events']) t.equal((await stranger.get(url)).statusCode, 401, url)
+  t.strictSame((await stranger.get('/front-page')).json(), { hello: 'stranger' })
+  t.strictSame((await browser.get('/front-page')).json(), { hello: 'Ada' })
+  t.match((await browser.get('/profile')).json(), { email: 'ada@example.com' })
+  t.equal((await browser.get('/reports')).statusCode, 403)
+  await app.accounts.users.update(user.id, { roles: ['editor'] })
+  t.strictSame((await browser.get('/reports')).json(), ['2026-Q3'])
+  t.strictSame((await browser.post('/transfer')).json(), { done: true })
+  t.strictSame((await browser.get('/weather')).json(), { sky: 'blue' })
+  t.strictSame((await browser.get(`/users/${user.id}/notes`)).json(), [])
+  t.equal((await browser.get('/users/somebody-else/notes')).statusCode, 403)
+})
+
+t.test('policies: the stream of the example ends with its session', async t => {
+  const app = await load('policies')
+  const browser = createClient(app)
+  await browser.post('/auth/register', { email: 'ada@example.com', password: PASSWORD })
+  await app.listen({ port: 0 })
+  const cookie = Object.entries(browser.cookies).map(([name, value]) => `${name}=${value}`).join('; ')
+  const stream = await fetch(`${app.listeningOrigin}/events`, { headers: { cookie } })
+  t.equal(stream.status, 200)
+  await browser.post('/auth/logout')
+  await t.resolves(stream.text(), 'it ends, or this test would time out')
+})
+
+t.test('hooks: the example refuses, audits and tells', async t => {
+  const audited: string[] = []
+  const mailed: string[] = []
+  const app = await load('hooks', { audit: (line: string) => audited.push(line), mail: async (id: string, text: string) => { mailed.push(`${id} ${text}`) } })
+  const browser = createClient(app)
+  t.match((await browser.post('/auth/register', { email: 'ada@elsewhere.org', password: PASSWORD })).json(), { statusCode: 422, message: 'Use your company address' })
+  t.equal((await browser.post('/auth/register', { email: 'ada@example.com', password: PASSWORD })).statusCode, 201)
+  t.equal((await browser.post('/auth/login', { email: 'ada@example.com', password: PASSWORD })).statusCode, 200)
+  t.ok(audited.some(line => / began /.test(line)))
+  t.ok(audited.some(line => line.startsWith('account.registered ')))
+  t.equal((await browser.get('/profile')).statusCode, 200)
+})
+
+t.test('own sign-in: the example begins and ends a session', async t => {
+  const app = await load('own-sign-in', { verifyTicket: async (ticket: string) => ticket })
+  await app.accounts.register({ email: 'ada@example.com', password: PASSWORD })
+  const browser = createClient(app)
+  t.equal((await browser.post('/sso', { ticket: 'bob@example.com' })).statusCode, 403)
+  t.equal((await browser.post('/sso', { ticket: 'ada@example.com' })).statusCode, 200)
+  t.match((await browser.get('/profile')).json(), { email: 'ada@example.com' })
+  t.equal((await browser.post('/leave')).statusCode, 200)
+  t.equal((await browser.get('/profile')).statusCode, 401)
+})
