@@ -13,7 +13,7 @@ type AfterName = 'afterRegister' | 'afterLogin'
 type NoticeName = 'loginFailed' | 'sessionRefreshed' | 'sessionReused' | 'sessionRevoked' | 'passwordChanged'
 
 /** What a decision was about; no secret may be among it. */
-export interface EventDetail {
+interface EventDetail {
   readonly userId?: string
   readonly sessionId?: string
   readonly reason?: string

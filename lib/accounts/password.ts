@@ -5,7 +5,7 @@ import { toUser } from '../sessions/records.ts'
 import type { Issued } from '../sessions/sign-in.ts'
 import type { AccountsDependencies } from './dependencies.ts'
 
-export interface PasswordChange { readonly currentPassword: string, readonly newPassword: string }
+interface PasswordChange { readonly currentPassword: string, readonly newPassword: string }
 export type ChangePassword = (userId: string, passwords: PasswordChange, request: FastifyRequest | null) => Promise<Issued>
 
 /**

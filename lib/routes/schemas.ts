@@ -4,7 +4,7 @@ import Type, { type TSchema } from 'typebox'
 
 const closed = { additionalProperties: false }
 
-export const Password = Type.String({ description: 'Unicode; counted in code points, compared after NFC', maxLength: 16_384 })
+const Password = Type.String({ description: 'Unicode; counted in code points, compared after NFC', maxLength: 16_384 })
 const Email = Type.String({ description: 'An e-mail address (RFC 5321)', maxLength: 320 })
 const Username = Type.String({ maxLength: 64 })
 const Name = Type.String({ maxLength: 400 })

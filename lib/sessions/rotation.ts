@@ -19,7 +19,7 @@ export const ROTATION_WINDOW = 30_000
 /** Trades of racing requests can make us read again; each one that does has moved the session forward. */
 const MAX_ATTEMPTS = 4
 
-export interface Refreshed extends Issued<Minted | null> {
+interface Refreshed extends Issued<Minted | null> {
   readonly outcome: RefreshOutcome
 }
 

@@ -5,7 +5,7 @@ import { isAccessClaims, isRefreshClaims, type AccessClaims, type RefreshClaims,
 import { createReader, type Reading } from './reader.ts'
 
 /** What a token is minted for. Times in milliseconds. */
-export interface Subject {
+interface Subject {
   readonly sessionId: string
   readonly userId: string
   readonly generation: number
