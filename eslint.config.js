@@ -1,7 +1,7 @@
 import neostandard from 'neostandard'
 
 /** What a folder may import from the others; lower layers know nothing of higher ones (docs/architecture.md). */
-const LEAVES = ['errors', 'clock', 'random', 'duration']
+const LEAVES = ['errors', 'clock', 'random', 'duration', 'strict-json']
 const ALLOWED = {
   tokens: [...LEAVES],
   passwords: [...LEAVES, 'options'],
@@ -9,8 +9,8 @@ const ALLOWED = {
   sessions: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests'],
   credentials: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'sessions'],
   accounts: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'passwords', 'sessions'],
-  authorization: [...LEAVES, 'hooks', 'credentials'],
-  routes: [...LEAVES, 'tokens', 'requests', 'sessions', 'accounts', 'authorization'],
+  authorization: [...LEAVES, 'hooks', 'requests', 'credentials'],
+  routes: [...LEAVES, 'hooks', 'tokens', 'requests', 'sessions', 'accounts', 'authorization'],
   adapters: [...LEAVES],
   testing: [...LEAVES]
 }

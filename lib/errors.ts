@@ -75,3 +75,14 @@ export function answerHeaders (error: { readonly code?: string, readonly statusC
 export function isAccountsError (error: unknown): error is Error & { readonly code: string, readonly statusCode: number } {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('FST_ACCOUNTS_')
 }
+
+/** The 4xx status with which a thrown value addresses the client; `null` for all that is none of the client's concern. */
+export function clientStatus (thrown: unknown): number | null {
+  try {
+    const { statusCode } = thrown as { statusCode?: unknown }
+    return thrown instanceof Error && typeof statusCode === 'number' && Number.isInteger(statusCode) && statusCode >= 400 && statusCode < 500 ? statusCode : null
+  } catch {
+    // Nothing to read, or a value that throws when it is read.
+    return null
+  }
+}

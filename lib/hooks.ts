@@ -3,7 +3,7 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { AccountsEvent, AccountsEventName, AccountsHookName, AccountsHooks } from '../types/hooks.ts'
 import type { AccountsOptions } from '../types/options.ts'
 import { now } from './clock.ts'
-import { FST_ACCOUNTS_HOOK_REFUSED, FST_ACCOUNTS_OPTION_INVALID } from './errors.ts'
+import { clientStatus, FST_ACCOUNTS_HOOK_REFUSED, FST_ACCOUNTS_OPTION_INVALID } from './errors.ts'
 import { HOOK_NAMES } from './options.ts'
 import { clientAddress } from './requests/client.ts'
 
@@ -32,6 +32,8 @@ export interface Hooks {
   readonly authorize: ReadonlyArray<AccountsHooks['authorize']>
   /** Publish on `diagnostics_channel` `fastify-accounts`, and log. */
   record (name: AccountsEventName, detail: EventDetail): void
+  /** Record a refusal (401 or 403), once for each error, wherever it is noticed first. */
+  refused (error: { readonly code: string, readonly statusCode: number }, request: FastifyRequest | null): void
 }
 
 const events = channel('fastify-accounts')
@@ -43,7 +45,15 @@ export function createHooks (log: FastifyBaseLogger, given: NonNullable<Accounts
   const hooks = Object.fromEntries(HOOK_NAMES.map(name => [name, [given[name] ?? []].flat()])) as unknown as { [Name in AccountsHookName]: Array<AccountsHooks[Name]> }
   const run = <Name extends BeforeName | AfterName | NoticeName>(name: Name) => hooks[name] as unknown as Array<(state: State<Name>) => void | Promise<void>>
   const failed = (name: string, error: unknown) => log.error({ err: error, hook: name }, 'an accounts hook failed')
+  const recorded = new WeakSet<object>()
+  const record: Hooks['record'] = (name, { request, ...detail }) => {
+    const event: AccountsEvent = { name, at: new Date(now()), ...detail, ...(request === null ? {} : { requestId: request.id, address: clientAddress(request) }) }
+    if (events.hasSubscribers) events.publish(event)
+    const target = request?.log ?? log
+    target[WARNINGS.has(name) ? 'warn' : 'debug']({ accounts: event }, name)
+  }
   return {
+    record,
     authorize: hooks.authorize,
     add (name, hook) {
       if (!HOOK_NAMES.includes(name)) throw new FST_ACCOUNTS_OPTION_INVALID(`hooks.${String(name)}`, 'is unknown')
@@ -55,7 +65,7 @@ export function createHooks (log: FastifyBaseLogger, given: NonNullable<Accounts
         try {
           await hook(state)
         } catch (error) {
-          throw isClientError(error) ? error : new FST_ACCOUNTS_HOOK_REFUSED({ cause: error })
+          throw clientStatus(error) !== null ? error : new FST_ACCOUNTS_HOOK_REFUSED({ cause: error })
         }
       }
     },
@@ -71,16 +81,12 @@ export function createHooks (log: FastifyBaseLogger, given: NonNullable<Accounts
     notify (name, state) {
       for (const hook of run(name)) void (async () => await hook(state))().catch(error => failed(name, error))
     },
-    record (name, { request, ...detail }) {
-      const event: AccountsEvent = { name, at: new Date(now()), ...detail, ...(request === null ? {} : { requestId: request.id, address: clientAddress(request) }) }
-      if (events.hasSubscribers) events.publish(event)
-      const target = request?.log ?? log
-      target[WARNINGS.has(name) ? 'warn' : 'debug']({ accounts: event }, name)
+    refused (error, request) {
+      const { code, statusCode } = error
+      // A failed login has an event of its own.
+      if ((statusCode !== 401 && statusCode !== 403) || code === 'FST_ACCOUNTS_CREDENTIALS_INVALID' || recorded.has(error)) return
+      recorded.add(error)
+      record('request.refused', { request, reason: code })
     }
   }
-}
-
-function isClientError (error: unknown): boolean {
-  const { statusCode } = (error ?? {}) as { statusCode?: unknown }
-  return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
 }

@@ -1,7 +1,9 @@
+import { isIP } from 'node:net'
 import type { AccountsHookName } from '../types/hooks.ts'
 import type { AccountsOptions, CookieOptions, PasswordOptions } from '../types/options.ts'
+import type { Duration } from '../types/policy.ts'
 import type { Storage } from '../types/storage.ts'
-import { parseDuration } from './duration.ts'
+import { DURATION_FORMAT, parseDuration } from './duration.ts'
 import { FST_ACCOUNTS_OPTION_INVALID } from './errors.ts'
 import { createKeyRing, type KeyRing } from './tokens/secrets.ts'
 
@@ -58,14 +60,20 @@ const LOCALHOST = new Set(['localhost', '127.0.0.1', '[::1]'])
  */
 export function resolveOptions (options: AccountsOptions): Settings {
   checkMembers(options, '')
+  // Defaults stand in for what is left out, not for null.
+  const {
+    accessTokenTtl = '60m', refreshTokenTtl = '90d', sessionTtl = '365d', refresh = 'transparent', csrf = 'standard',
+    cookies = {}, passwords = {}, registration = {}, routes = {}, hooks = {}
+  } = options
   const url = parseAppUrl(options.appUrl)
   const ttls = {
-    accessTokenTtl: parseDuration(options.accessTokenTtl ?? '60m', 'accessTokenTtl'),
-    refreshTokenTtl: parseDuration(options.refreshTokenTtl ?? '90d', 'refreshTokenTtl'),
-    sessionTtl: parseDuration(options.sessionTtl ?? '365d', 'sessionTtl')
+    accessTokenTtl: duration(accessTokenTtl, 'accessTokenTtl'),
+    refreshTokenTtl: duration(refreshTokenTtl, 'refreshTokenTtl'),
+    sessionTtl: duration(sessionTtl, 'sessionTtl')
   }
   if (ttls.accessTokenTtl > ttls.refreshTokenTtl) refuse('accessTokenTtl', 'is longer than refreshTokenTtl')
   if (ttls.refreshTokenTtl > ttls.sessionTtl) refuse('refreshTokenTtl', 'is longer than sessionTtl')
+  if (options.secrets !== undefined) checkMembers(options.secrets, 'secrets')
   return {
     origin: url.origin,
     issuer: url.origin + trimSlash(url.pathname),
@@ -73,13 +81,13 @@ export function resolveOptions (options: AccountsOptions): Settings {
     keys: createKeyRing(options),
     storage: checkStorage(options.storage),
     ...ttls,
-    refresh: oneOf(options.refresh ?? 'transparent', ['transparent', 'explicit'], 'refresh'),
-    cookies: resolveCookies(options.cookies ?? {}, url),
-    csrf: oneOf(options.csrf ?? 'standard', ['standard', 'strict'], 'csrf'),
-    passwords: resolvePasswords(options.passwords ?? {}),
-    registration: { open: resolveRegistration(options.registration ?? {}) },
-    prefix: resolvePrefix(options.routes ?? {}),
-    hooks: resolveHooks(options.hooks ?? {})
+    refresh: oneOf(refresh, ['transparent', 'explicit'], 'refresh'),
+    cookies: resolveCookies(cookies, url),
+    csrf: oneOf(csrf, ['standard', 'strict'], 'csrf'),
+    passwords: resolvePasswords(passwords),
+    registration: { open: resolveRegistration(registration) },
+    prefix: resolvePrefix(routes),
+    hooks: resolveHooks(hooks)
   }
 }
 
@@ -93,54 +101,58 @@ function parseAppUrl (appUrl: unknown): URL {
 
 function resolveCookies (options: CookieOptions, url: URL): Settings['cookies'] {
   checkMembers(options, 'cookies')
-  checkMembers(options.names ?? {}, 'cookies.names')
-  const { domain, insecure = false } = options
+  const { domain, insecure = false, sameSite = 'lax', names: given = {} } = options
+  checkMembers(given, 'cookies.names')
   const secure = url.protocol === 'https:'
   const host = url.hostname
   if (typeof insecure !== 'boolean') refuse('cookies.insecure', 'must be true or false')
   if (!secure && !LOCALHOST.has(host) && !insecure) refuse('appUrl', 'is plain http beyond localhost: use https, or set cookies.insecure if every network on the way is trusted')
+  if (domain !== undefined && isIP(host.replace(/^\[|\]$/g, '')) !== 0) refuse('cookies.domain', 'is of no use: the host of appUrl is an address')
   if (domain !== undefined && (typeof domain !== 'string' || !/^[a-z0-9.-]+\.[a-z0-9-]+$/i.test(domain) || !`.${host}`.endsWith(`.${domain.toLowerCase()}`))) refuse('cookies.domain', 'must be the host of appUrl or a parent domain of it')
-  const names = { access: options.names?.access ?? 'accounts_access', refresh: options.names?.refresh ?? 'accounts_refresh' }
+  const { access = 'accounts_access', refresh = 'accounts_refresh' } = given
+  const names = { access, refresh }
   for (const [kind, name] of Object.entries(names)) {
     // RFC 6265, 4.1.1: a token; the prefixes are ours to set.
     if (typeof name !== 'string' || !/^[A-Za-z0-9_.-]{1,64}$/.test(name) || /^__(host|secure)-/i.test(name)) refuse(`cookies.names.${kind}`, 'must be 1 to 64 letters, digits, "_", "." or "-", without a prefix')
   }
   if (names.access === names.refresh) refuse('cookies.names', 'are equal')
-  return { secure, insecure: insecure && !secure, domain: domain?.toLowerCase(), sameSite: oneOf(options.sameSite ?? 'lax', ['lax', 'strict'], 'cookies.sameSite'), names }
+  return { secure, insecure: insecure && !secure, domain: domain?.toLowerCase(), sameSite: oneOf(sameSite, ['lax', 'strict'], 'cookies.sameSite'), names }
 }
 
 function resolvePasswords (options: PasswordOptions): PasswordSettings {
   checkMembers(options, 'passwords')
-  checkMembers(options.argon2 ?? {}, 'passwords.argon2')
-  const blocklist = options.blocklist ?? []
+  const { minLength = 15, maxBytes = 1024, blocklist = [], maxQueue = 256, argon2: costs = {} } = options
+  checkMembers(costs, 'passwords.argon2')
+  const { memoryKiB = 19456, iterations = 2, parallelism = 1 } = costs
   if (blocklist !== false && !(Array.isArray(blocklist) && blocklist.every(word => typeof word === 'string'))) refuse('passwords.blocklist', 'must be a list of words, or false')
   const argon2 = {
-    memoryKiB: integer(options.argon2?.memoryKiB ?? 19456, 7168, 262144, 'passwords.argon2.memoryKiB'),
-    iterations: integer(options.argon2?.iterations ?? 2, 1, 10, 'passwords.argon2.iterations'),
-    parallelism: integer(options.argon2?.parallelism ?? 1, 1, 16, 'passwords.argon2.parallelism')
+    memoryKiB: integer(memoryKiB, 7168, 262144, 'passwords.argon2.memoryKiB'),
+    iterations: integer(iterations, 1, 10, 'passwords.argon2.iterations'),
+    parallelism: integer(parallelism, 1, 16, 'passwords.argon2.parallelism')
   }
   // OWASP Password Storage: m=47104 t=1, m=19456 t=2, m=12288 t=3, m=9216 t=4, m=7168 t=5 are equally strong.
   const floor = [47104, 19456, 12288, 9216, 7168][Math.min(argon2.iterations, 5) - 1] ?? 47104
   if (argon2.memoryKiB < floor) refuse('passwords.argon2', `is under the OWASP floor: ${argon2.iterations} iterations need ${floor} KiB`)
   return {
-    minLength: integer(options.minLength ?? 15, 8, 64, 'passwords.minLength'),
-    maxBytes: integer(options.maxBytes ?? 1024, 64, 4096, 'passwords.maxBytes'),
+    minLength: integer(minLength, 8, 64, 'passwords.minLength'),
+    maxBytes: integer(maxBytes, 64, 4096, 'passwords.maxBytes'),
     blocklist,
     argon2,
-    maxQueue: integer(options.maxQueue ?? 256, 1, 100_000, 'passwords.maxQueue')
+    maxQueue: integer(maxQueue, 1, 100_000, 'passwords.maxQueue')
   }
 }
 
 function resolveRegistration (options: { readonly open?: boolean }): boolean {
   checkMembers(options, 'registration')
-  return typeof (options.open ?? true) === 'boolean' ? options.open ?? true : refuse('registration.open', 'must be true or false')
+  const { open = true } = options
+  return typeof open === 'boolean' ? open : refuse('registration.open', 'must be true or false')
 }
 
 function resolvePrefix (routes: NonNullable<AccountsOptions['routes']>): string | null {
   if (routes === false) return null
   checkMembers(routes, 'routes')
   const { prefix = '/auth' } = routes
-  if (typeof prefix !== 'string' || !/^(\/[A-Za-z0-9_.~-]+)+$/.test(prefix)) refuse('routes.prefix', 'must be a path like "/auth"')
+  if (typeof prefix !== 'string' || !/^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9_.~-]+)+$/.test(prefix)) refuse('routes.prefix', 'must be a path like "/auth"')
   return prefix
 }
 
@@ -166,6 +178,10 @@ function checkMembers (group: unknown, path: keyof typeof KNOWN): void {
   for (const name of Object.keys(group)) {
     if (!(KNOWN[path] as readonly string[]).includes(name)) refuse(path === '' ? name : `${path}.${name}`, 'is unknown')
   }
+}
+
+function duration (value: Duration, option: string): number {
+  return parseDuration(value) ?? refuse(option, DURATION_FORMAT)
 }
 
 function oneOf<T extends string> (value: T, allowed: readonly T[], option: string): T {

@@ -17,6 +17,7 @@ import { loadBlocklist } from './passwords/blocklist.ts'
 import { loadHasher } from './passwords/hasher.ts'
 import { createPasswords } from './passwords/passwords.ts'
 import { createQueue, hashesAtOnce } from './passwords/queue.ts'
+import { addCachingHeaders } from './requests/caching.ts'
 import { createOriginGuard } from './requests/origin.ts'
 import { addRoutes } from './routes/index.ts'
 import { createActivity } from './sessions/activity.ts'
@@ -73,18 +74,21 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const transparent = settings.refresh === 'transparent' ? refresh : null
   const accessCookie = createAccessCookie({ cookies, tokens, liveness, activity, signals, originGuard, refresh: transparent, capacity: CAPACITY })
   const guard = createGuards([accessCookie], hooks)
+  const authorize = createAuthorize(hooks)
 
+  addCachingHeaders(app)
   app.decorate('accounts', accounts)
   app.decorate('guard', guard)
   app.decorate('authenticate', guard())
   app.decorate('verifyAccessCookie', guard({ via: 'cookie' }))
-  app.decorate('authorize', createAuthorize)
+  app.decorate('authorize', authorize)
   app.decorateRequest('principal', null)
   app.decorateReply('signIn', async function (this: FastifyReply, { id }, { remember = true } = {}) {
     const user = await storage.users.find(id)
     if (user === null || user.disabled) throw new FST_ACCOUNTS_CREDENTIALS_INVALID()
     const issued = await begin(user, this.request, remember)
     cookies.set(this, issued, remember)
+    hooks.record('login.succeeded', { userId: user.id, sessionId: issued.session.id, request: this.request })
     return issued.session
   })
   app.decorateReply('signOut', async function (this: FastifyReply) {
@@ -92,10 +96,10 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
     cookies.clear(this)
     this.request.principal = null
   })
-  app.addHook('onRoute', route => refuseUncalled(route, { guard, authorize: createAuthorize }))
+  app.addHook('onRoute', route => refuseUncalled(route, { guard, authorize }))
 
   if (settings.prefix !== null) {
-    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword, users, refresh, signOut, readPresented, cookies, originGuard, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
+    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword, users, refresh, signOut, readPresented, cookies, hooks, originGuard, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
   }
 
   const stopHousekeeping = startHousekeeping(storage)

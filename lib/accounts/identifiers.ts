@@ -1,4 +1,4 @@
-import { domainToASCII } from 'node:url'
+import { domainToASCII, domainToUnicode } from 'node:url'
 import type { LoginInput } from '../../types/accounts.ts'
 import { FST_ACCOUNTS_EMAIL_INVALID, FST_ACCOUNTS_NAME_INVALID, FST_ACCOUNTS_USERNAME_INVALID } from '../errors.ts'
 
@@ -25,10 +25,17 @@ function emailKey (email: string): string | null {
   if (!email.isWellFormed() || email.normalize('NFKC') !== email.normalize('NFC')) return null
   const parts = email.split('@')
   const [local = '', domain = ''] = parts
-  const ascii = domainToASCII(domain)
-  if (parts.length !== 2 || !LOCAL_PART.test(local) || Buffer.byteLength(local) > 64 || !DOMAIN.test(ascii)) return null
+  const ascii = canonicalDomain(domain)
+  if (parts.length !== 2 || ascii === null || !LOCAL_PART.test(local) || Buffer.byteLength(local) > 64) return null
   const key = `${local.normalize('NFC').toLowerCase()}@${ascii}`
   return Buffer.byteLength(email) > 254 || Buffer.byteLength(key) > 254 ? null : key
+}
+
+/** The ASCII form of a domain that is written in its one Unicode form or in that; mapping (UTS 46) would let others in. */
+function canonicalDomain (domain: string): string | null {
+  const ascii = domainToASCII(domain)
+  const written = domain.normalize('NFC').toLowerCase()
+  return DOMAIN.test(ascii) && (written === ascii || written === domainToUnicode(ascii)) ? ascii : null
 }
 
 /** @throws {FST_ACCOUNTS_USERNAME_INVALID} */

@@ -15,7 +15,7 @@ export function createLogin ({ storage, passwords, hooks }: AccountsDependencies
   return async function login (input, request) {
     const user = await find(input)
     const fits = await passwords.verify(user?.passwordDigest ?? null, input.password)
-    const failure = judge(user, fits)
+    const failure = passwords.isUsable(input.password) ? judge(user, fits) : 'ill-formed'
     if (failure !== null) {
       const identifier = 'email' in input ? input.email : input.username
       hooks.record('login.failed', { ...(user === null ? {} : { userId: user.id }), reason: failure, request })
@@ -52,9 +52,10 @@ export function createBegin ({ storage, signIn, signOut, readPresented }: Pick<A
     const session = signIn.prepare(user, request, remember)
     const replaced = readPresented(request)
     // One statement needs no transaction.
-    if (replaced.length === 0) await storage.sessions.create(session)
-    else await storage.atomically(async stores => await signIn.store(stores.sessions, session, replaced))
-    for (const { userId, sessionId } of replaced) signOut.announce(userId, [sessionId], 'replaced', request)
+    const ended = replaced.length === 0
+      ? await signIn.store(storage.sessions, session, [])
+      : await storage.atomically(async stores => await signIn.store(stores.sessions, session, replaced))
+    for (const { userId, sessionId } of ended) signOut.announce(userId, [sessionId], 'replaced', request)
     return signIn.issue(user, session)
   }
 }

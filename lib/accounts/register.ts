@@ -36,13 +36,12 @@ export function createRegister ({ storage, passwords, signIn, signOut, readPrese
     const replaced = readPresented(request)
     const created = await storage.atomically(async stores => {
       const outcome = await stores.users.create(newUser)
-      if (outcome === 'created') await signIn.store(stores.sessions, session, replaced)
-      return outcome
+      return { outcome, ended: outcome === 'created' ? await signIn.store(stores.sessions, session, replaced) : [] }
     })
-    if (created === 'email-taken') throw new FST_ACCOUNTS_EMAIL_TAKEN()
-    if (created === 'username-taken') throw new FST_ACCOUNTS_USERNAME_TAKEN()
+    if (created.outcome === 'email-taken') throw new FST_ACCOUNTS_EMAIL_TAKEN()
+    if (created.outcome === 'username-taken') throw new FST_ACCOUNTS_USERNAME_TAKEN()
 
-    for (const { userId, sessionId } of replaced) signOut.announce(userId, [sessionId], 'replaced', request)
+    for (const { userId, sessionId } of created.ended) signOut.announce(userId, [sessionId], 'replaced', request)
     const issued = signIn.issue(user, session)
     hooks.record('account.registered', { userId: user.id, sessionId: session.id, request })
     await hooks.after('afterRegister', { user: issued.user, session: issued.session, request })

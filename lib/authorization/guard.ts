@@ -6,6 +6,7 @@ import { now } from '../clock.ts'
 import type { Credential } from '../credentials/credential.ts'
 import { answerHeaders, FST_ACCOUNTS_AUTHENTICATION_REQUIRED, FST_ACCOUNTS_FORBIDDEN, FST_ACCOUNTS_FRESH_LOGIN_REQUIRED, FST_ACCOUNTS_INTERNAL, isAccountsError } from '../errors.ts'
 import type { Hooks } from '../hooks.ts'
+import { varyByCaller } from '../requests/caching.ts'
 import { requireConsent } from './authorize.ts'
 import { resolvePolicy, type Rule } from './policy.ts'
 
@@ -87,13 +88,6 @@ function toRefusal (thrown: unknown, request: FastifyRequest, reply: FastifyRepl
   for (const [name, value] of Object.entries(answerHeaders(error))) {
     if (!reply.hasHeader(name)) reply.header(name, value)
   }
-  hooks.record('request.refused', { request, reason: error.code })
+  hooks.refused(error, request)
   return error
-}
-
-/** RFC 9110, 12.5.5: a cache must not hand one caller's answer to another. */
-function varyByCaller (reply: FastifyReply): void {
-  const vary = reply.getHeader('vary')
-  if (vary === undefined) reply.header('vary', 'Cookie, Authorization')
-  else if (!/\bcookie\b/i.test(String(vary))) reply.header('vary', `${String(vary)}, Cookie, Authorization`)
 }

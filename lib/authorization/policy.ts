@@ -1,6 +1,6 @@
 import type { Check, Liveness, Policy } from '../../types/policy.ts'
 import type { CredentialKind } from '../../types/principal.ts'
-import { parseDuration } from '../duration.ts'
+import { DURATION_FORMAT, parseDuration } from '../duration.ts'
 import { FST_ACCOUNTS_POLICY_INVALID } from '../errors.ts'
 
 /** A policy, checked and complete. */
@@ -29,12 +29,14 @@ export function resolvePolicy (policy: Policy, enabled: readonly CredentialKind[
   if (typeof optional !== 'boolean') refuse('"optional" must be true or false')
   if (roles !== undefined && !(isTexts(roles) && roles.length > 0)) refuse('"roles" must be a list of at least one role')
   if (check !== undefined && typeof check !== 'function') refuse('"check" must be a function')
-  const fresh = policy.fresh === undefined ? null : parseDuration(policy.fresh, 'policy.fresh')
+  const fresh = policy.fresh === undefined ? null : parseDuration(policy.fresh) ?? refuse(`"fresh" ${DURATION_FORMAT}`)
   const liveness = policy.liveness ?? (fresh === null ? 'checked' : 'strict')
   if (!DEMANDS.includes(liveness)) refuse(`"liveness" must be one of ${DEMANDS.join(', ')}`)
-  if (liveness === 'stateless' && (fresh !== null || roles !== undefined)) refuse('demands "fresh" or "roles", which only the store knows, together with liveness "stateless"')
+  if (liveness === 'stateless' && roles !== undefined) refuse('demands "roles", which only the store knows, together with liveness "stateless"')
+  // ASVS 7.5.1: what needs a recent proof needs it from the store.
+  if (fresh !== null && liveness !== 'strict') refuse(`demands "fresh", for which the store is asked, together with liveness "${liveness}"`)
   if (optional && (fresh !== null || roles !== undefined)) refuse('is "optional" and yet demands "fresh" or "roles"')
-  return { via: resolveVia(policy.via, enabled), optional, fresh, roles: roles ?? null, liveness, check: check ?? null }
+  return { via: resolveVia(policy.via, enabled), optional, fresh, roles: roles === undefined ? null : [...roles], liveness, check: check ?? null }
 }
 
 function resolveVia (via: Policy['via'], enabled: readonly CredentialKind[]): readonly CredentialKind[] {
@@ -43,7 +45,7 @@ function resolveVia (via: Policy['via'], enabled: readonly CredentialKind[]): re
   if (!isTexts(kinds) || kinds.length === 0) refuse('"via" must name at least one kind of credential')
   const off = kinds.find(kind => !enabled.includes(kind))
   if (off !== undefined) refuse(`"via" names "${off}", which is not enabled (enabled: ${enabled.join(', ')})`)
-  return kinds
+  return [...kinds]
 }
 
 const isTexts = (list: unknown): list is readonly string[] => Array.isArray(list) && list.every(item => typeof item === 'string' && item !== '')

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CookiePrincipal } from '../../types/principal.ts'
 import type { Liveness as Demand } from '../../types/policy.ts'
 import { now } from '../clock.ts'
-import { FST_ACCOUNTS_COOKIE_DUPLICATE, FST_ACCOUNTS_TOKEN_EXPIRED, FST_ACCOUNTS_TOKEN_INVALID } from '../errors.ts'
+import { FST_ACCOUNTS_TOKEN_EXPIRED, FST_ACCOUNTS_TOKEN_INVALID } from '../errors.ts'
 import { DUPLICATE, readCookie } from '../requests/cookie-header.ts'
 import { isSafe, type OriginGuard } from '../requests/origin.ts'
 import type { Activity } from '../sessions/activity.ts'
@@ -47,7 +47,8 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
   return {
     kind: 'cookie',
     identify (request, reply, demand) {
-      const token = take(request, reply, cookies.accessName)
+      cookies.refuseDuplicates(request, reply)
+      const token = take(request, cookies.accessName)
       if (token === null) return renew(request, reply)
       const verdict = verdicts.get(token)
       const time = now()
@@ -76,7 +77,7 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
   }
 
   function renew (request: FastifyRequest, reply: FastifyReply): Promise<CookiePrincipal | null> | null {
-    const token = refresh === null ? null : take(request, reply, cookies.refreshName)
+    const token = refresh === null ? null : take(request, cookies.refreshName)
     if (token === null) return null
     const renewal = renewals.get(request) ?? trade(token, request, reply)
     renewals.set(request, renewal)
@@ -87,12 +88,13 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
     // Before the trade: a page of another origin must not even make a session rotate.
     if (!isSafe(request.method)) checkBeforeTrade(token, request)
     const refreshed = await refresh!(token, request)
-    cookies.set(reply, refreshed, refreshed.remember)
-    reply.header('accounts-refresh', refreshed.outcome)
     const reading = tokens.readAccess(refreshed.access.token)
     if (reading.kind !== 'valid') throw new FST_ACCOUNTS_TOKEN_INVALID()
     const standing = await liveness.resolve(refreshed.session.id, refreshed.user.id, 'checked')
     if (standing === null) throw new FST_ACCOUNTS_TOKEN_INVALID()
+    // Only now: an answer that fails touches no cookie.
+    cookies.set(reply, refreshed, refreshed.remember)
+    reply.header('accounts-refresh', refreshed.outcome)
     return remember(refreshed.access.token, reading.claims, standing).principal
   }
 
@@ -109,7 +111,8 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
   }
 
   /** Shared by all requests with one token, hence frozen. */
-  function createPrincipal ({ session, user }: Standing, expiresAt: number): CookiePrincipal {
+  function createPrincipal (standing: Standing, expiresAt: number): CookiePrincipal {
+    const { session, user } = standing
     let signal: AbortSignal | undefined
     return Object.freeze<CookiePrincipal>({
       via: 'cookie',
@@ -118,16 +121,14 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
       scopes: null,
       authenticatedAt: session.authenticatedAt,
       get signal () {
-        signal ??= signals.create(session.id, user.id, expiresAt)
+        signal ??= signals.create(standing, expiresAt)
         return signal
       }
     })
   }
+}
 
-  function take (request: FastifyRequest, reply: FastifyReply, name: string): string | null {
-    const token = readCookie(request.headers.cookie, name)
-    if (token !== DUPLICATE) return token
-    cookies.clear(reply)
-    throw new FST_ACCOUNTS_COOKIE_DUPLICATE()
-  }
+function take (request: FastifyRequest, name: string): string | null {
+  const token = readCookie(request.headers.cookie, name)
+  return token === DUPLICATE ? null : token
 }

@@ -24,7 +24,7 @@ export async function loadBlocklist (words: readonly string[] | false, serviceWo
       const folded = fold(password)
       const own = new Set(identity.flatMap(wordsOf).map(fold))
       const piece = repeatedPiece(folded)
-      return [folded, piece].some(text => common.has(text) || own.has(text)) || piece.length <= SHORT_PIECE || isRun(folded)
+      return [folded, piece].some(text => common.has(text) || own.has(text) || isRun(text)) || piece.length <= SHORT_PIECE
     }
   }
 }

@@ -12,6 +12,8 @@ export interface Passwords {
    * @throws {FST_ACCOUNTS_PASSWORD_TOO_SHORT} or `_TOO_LONG`, `_ILL_FORMED`, `_COMMON`
    */
   check (password: string, identity: readonly string[]): void
+  /** Whether this could be anybody's password. */
+  isUsable (password: string): boolean
   /** @throws {FST_ACCOUNTS_BUSY} */
   hash (password: string): Promise<string>
   /**
@@ -27,7 +29,7 @@ export async function createPasswords (settings: PasswordSettings, hasher: Passw
   const { minLength, maxBytes } = settings
   // Nobody knows its password: what is verified against it takes as long as a real digest and never fits.
   const decoy = await hasher.hash(randomId())
-  const isStorable = (password: string) => isWellFormed(password) && Buffer.byteLength(password) <= maxBytes
+  const isUsable = (password: string) => isWellFormed(password) && Buffer.byteLength(password) <= maxBytes
 
   return {
     check (password, identity) {
@@ -37,11 +39,12 @@ export async function createPasswords (settings: PasswordSettings, hasher: Passw
       if (length < minLength) throw new FST_ACCOUNTS_PASSWORD_TOO_SHORT(minLength)
       if (blocklist.has(password, identity)) throw new FST_ACCOUNTS_PASSWORD_COMMON()
     },
+    isUsable,
     hash: async password => await queue.run(async () => await hasher.hash(normalize(password))),
     async verify (digest, password) {
-      const isUsable = digest !== null && parsePhc(digest) !== null && isStorable(password)
-      const fits = await queue.run(async () => await verifySafely(hasher, isUsable ? digest : decoy, isUsable ? normalize(password) : 'decoy'))
-      return isUsable && fits
+      const canFit = digest !== null && parsePhc(digest) !== null && isUsable(password)
+      const fits = await queue.run(async () => await verifySafely(hasher, canFit ? digest : decoy, canFit ? normalize(password) : 'decoy'))
+      return canFit && fits
     }
   }
 }

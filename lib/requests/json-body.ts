@@ -1,8 +1,8 @@
 import { TextDecoder } from 'node:util'
 import { FST_ACCOUNTS_JSON_INVALID, FST_ACCOUNTS_MEDIA_TYPE_UNSUPPORTED } from '../errors.ts'
+import { countMembers } from '../strict-json.ts'
 
 const MEDIA_TYPE = /^application\/json(?:; ?charset=(?:utf-8|"utf-8"))?$/i
-const MAX_DEPTH = 8
 
 /**
  * Parse a body as strict JSON: UTF-8 without a byte order mark, no member twice, no `__proto__`, at most eight
@@ -18,20 +18,11 @@ export function parseJsonBody (contentType: string | undefined, body: Buffer): u
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
     const value: unknown = JSON.parse(text)
     // Each member of the text has one colon outside of its strings; a member that came twice is in the value once.
-    if (countMembers(value, 0) === countColons(text)) return value
+    if (countMembers(value) === countColons(text)) return value
   } catch {
     // Fall through: all that is wrong with a body is answered alike.
   }
   throw new FST_ACCOUNTS_JSON_INVALID()
-}
-
-function countMembers (value: unknown, depth: number): number {
-  if (typeof value !== 'object' || value === null) return 0
-  if (depth >= MAX_DEPTH) throw new FST_ACCOUNTS_JSON_INVALID()
-  if (Array.isArray(value)) return value.reduce<number>((count, item) => count + countMembers(item, depth + 1), 0)
-  const members = Object.entries(value)
-  if (members.some(([name]) => name === '__proto__')) throw new FST_ACCOUNTS_JSON_INVALID()
-  return members.reduce((count, [, item]) => count + countMembers(item, depth + 1), members.length)
 }
 
 const countColons = (text: string) => text.replace(/"(?:[^"\\]|\\.)*"/g, '').split(':').length - 1

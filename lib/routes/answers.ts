@@ -1,26 +1,35 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { STATUS_CODES } from 'node:http'
-import { answerHeaders, FST_ACCOUNTS_BODY_TOO_LARGE, FST_ACCOUNTS_INTERNAL, FST_ACCOUNTS_MEDIA_TYPE_UNSUPPORTED } from '../errors.ts'
+import { answerHeaders, clientStatus, FST_ACCOUNTS_BODY_TOO_LARGE, FST_ACCOUNTS_INTERNAL, FST_ACCOUNTS_MEDIA_TYPE_UNSUPPORTED, isAccountsError } from '../errors.ts'
+import type { Hooks } from '../hooks.ts'
+
+/** A text passes by the host's serializers and envelopes: what our routes answer is what their documents say. */
+export function sendJson (reply: FastifyReply, body: object): FastifyReply {
+  return reply.type('application/json; charset=utf-8').send(JSON.stringify(body))
+}
 
 /** Answer every error of our routes in Fastify's shape, whatever error handler the host has. */
-export function answerError (thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
+export function answerError (hooks: Hooks, thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = toAnswerable(thrown)
+  hooks.refused(error, request)
   const { statusCode } = error
   if (statusCode >= 500) request.log.error({ err: thrown }, 'an accounts route failed')
   else request.log.info({ err: error }, error.message)
   for (const [name, value] of Object.entries(answerHeaders(error))) {
     if (!reply.hasHeader(name)) reply.header(name, value)
   }
-  void reply.code(statusCode).send({ statusCode, code: error.code, error: STATUS_CODES[statusCode], message: error.message })
+  sendJson(reply.code(statusCode), { statusCode, code: error.code, error: STATUS_CODES[statusCode] ?? 'Client Error', message: error.message })
 }
 
 type Answerable = Pick<FastifyError, 'code' | 'message'> & { readonly statusCode: number }
 
 /** An error that is meant for a client has a status of its own; of all others a client learns nothing. */
 function toAnswerable (thrown: unknown): Answerable {
-  const { statusCode, code } = (thrown ?? {}) as Partial<FastifyError>
+  if (isAccountsError(thrown)) return thrown
+  const statusCode = clientStatus(thrown)
+  if (statusCode === null) return new FST_ACCOUNTS_INTERNAL({ cause: thrown })
   if (statusCode === 413) return new FST_ACCOUNTS_BODY_TOO_LARGE()
   if (statusCode === 415) return new FST_ACCOUNTS_MEDIA_TYPE_UNSUPPORTED()
-  const isAnswerable = thrown instanceof Error && typeof statusCode === 'number' && (statusCode === 503 || (statusCode >= 400 && statusCode < 500))
-  return isAnswerable ? { statusCode, code: code ?? 'FST_ACCOUNTS_HOOK_REFUSED', message: thrown.message } : new FST_ACCOUNTS_INTERNAL({ cause: thrown })
+  const { code, message } = thrown as FastifyError
+  return { statusCode, code: typeof code === 'string' ? code : 'FST_ACCOUNTS_HOOK_REFUSED', message }
 }

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Accounts } from '../../types/accounts.ts'
 import type { Guard } from '../../types/fastify.ts'
 import type { Policy } from '../../types/policy.ts'
@@ -6,6 +6,7 @@ import type { ChangePassword } from '../accounts/password.ts'
 import type { Login } from '../accounts/login.ts'
 import type { Register } from '../accounts/register.ts'
 import type { Users } from '../accounts/users.ts'
+import type { Hooks } from '../hooks.ts'
 import { parseJsonBody } from '../requests/json-body.ts'
 import { isSafe, refuseDuplicates, type OriginGuard } from '../requests/origin.ts'
 import type { Cookies } from '../sessions/cookies.ts'
@@ -31,6 +32,7 @@ export interface RoutesDependencies {
   readonly signOut: SignOut
   readonly readPresented: ReadPresented
   readonly cookies: Cookies
+  readonly hooks: Hooks
   readonly originGuard: OriginGuard
   readonly guard: (policy?: Policy) => Guard
   readonly registrationOpen: boolean
@@ -44,18 +46,21 @@ const SINGLE_HEADERS = ['authorization', 'host', 'origin', 'referer', 'content-t
 
 /** All routes of the plugin, in a scope of their own: the host's parsers, validators and error handlers end at its door. */
 export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDependencies): Promise<void> {
-  scope.setErrorHandler(answerError)
-  scope.setSerializerCompiler(() => data => JSON.stringify(data))
-  scope.setValidatorCompiler(() => () => true)
+  const { cookies, hooks, originGuard } = dependencies
+  const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => answerError(hooks, error, request, reply)
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, async (request: FastifyRequest, body: Buffer) =>
     parseJsonBody(request.headers['content-type'], body))
-  scope.addHook('onRoute', route => { route.bodyLimit = BODY_LIMIT })
+  // Last of all: also what a hook of the host's has set on this route ends here.
+  scope.addHook('onRoute', route => {
+    Object.assign(route, { bodyLimit: BODY_LIMIT, attachValidation: false, errorHandler, validatorCompiler: () => () => true, serializerCompiler: () => JSON.stringify })
+  })
   scope.addHook('onRequest', async (request, reply) => {
     reply.header('cache-control', 'no-store')
     refuseDuplicates(request, SINGLE_HEADERS)
+    cookies.refuseDuplicates(request, reply)
     // Also without a cookie: nobody may be logged in, or signed up, by another page (login CSRF).
-    if (!isSafe(request.method)) dependencies.originGuard.check(request)
+    if (!isSafe(request.method)) originGuard.check(request)
   })
 
   addRegister(scope, dependencies)

@@ -16,7 +16,7 @@ export function addLogout (app: FastifyInstance, { cookies, originGuard, readPre
       // The server first: while it can't be reached the cookies stay, so that the click can be repeated.
       for (const { userId, sessionId } of presented) await signOut.end(userId, sessionId, 'signed-out', request)
       cookies.clear(reply)
-      return await reply.code(204).send()
+      return null
     }
   })
 }

@@ -47,7 +47,7 @@ export function addMe (app: FastifyInstance, { guard, users, cookies, originGuar
     async handle (request, reply, { password }) {
       await users.deleteOwn(request.principal!.user.id, password, request)
       cookies.clear(reply)
-      return await reply.code(204).send()
+      return null
     }
   })
 }

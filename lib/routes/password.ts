@@ -15,7 +15,7 @@ export function addPassword (app: FastifyInstance, dependencies: RoutesDependenc
     errors: [401, 403, 413, 415, 422],
     async handle (request, reply, body) {
       answerSignedIn(reply, await dependencies.changePassword(request.principal!.user.id, body, request), dependencies)
-      return await reply.code(204).send()
+      return null
     }
   })
 }

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { FST_ACCOUNTS_AUTHENTICATION_REQUIRED, FST_ACCOUNTS_COOKIE_DUPLICATE } from '../errors.ts'
+import { FST_ACCOUNTS_AUTHENTICATION_REQUIRED } from '../errors.ts'
 import { DUPLICATE, readCookie } from '../requests/cookie-header.ts'
 import type { RoutesDependencies } from './index.ts'
 import { addRoute } from './route.ts'
@@ -16,11 +16,7 @@ export function addRefresh (app: FastifyInstance, dependencies: RoutesDependenci
     errors: [401, 403],
     async handle (request, reply) {
       const token = readCookie(request.headers.cookie, cookies.refreshName)
-      if (token === DUPLICATE) {
-        cookies.clear(reply)
-        throw new FST_ACCOUNTS_COOKIE_DUPLICATE()
-      }
-      if (token === null) throw new FST_ACCOUNTS_AUTHENTICATION_REQUIRED()
+      if (token === null || token === DUPLICATE) throw new FST_ACCOUNTS_AUTHENTICATION_REQUIRED()
       for (const { sessionId } of readPresented(request)) originGuard.checkForSession(request, sessionId)
       const refreshed = await refresh(token, request)
       reply.header('accounts-refresh', refreshed.outcome)

@@ -3,8 +3,10 @@ import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Guard } from '../../types/fastify.ts'
 import { FST_ACCOUNTS_INPUT_INVALID } from '../errors.ts'
+import { sendJson } from './answers.ts'
 import { errorAnswers } from './schemas.ts'
 
+/** `handle` answers a body, or `null` for 204. */
 export interface RouteOptions<Body extends TSchema | undefined> {
   readonly method: HTTPMethods
   readonly url: string
@@ -13,7 +15,7 @@ export interface RouteOptions<Body extends TSchema | undefined> {
   readonly body?: Body
   readonly answers: Readonly<Record<number, TSchema>>
   readonly errors: readonly number[]
-  handle (request: FastifyRequest, reply: FastifyReply, body: Body extends TSchema ? Static<Body> : undefined): Promise<unknown>
+  handle (request: FastifyRequest, reply: FastifyReply, body: Body extends TSchema ? Static<Body> : undefined): Promise<object | null>
 }
 
 /**
@@ -36,13 +38,16 @@ export function addRoute<Body extends TSchema | undefined = undefined> (app: Fas
     },
     async handler (request, reply) {
       if (validator !== null && !validator.Check(request.body)) throw new FST_ACCOUNTS_INPUT_INVALID(describeFault(validator, request.body))
-      return await handle(request, reply, request.body as Body extends TSchema ? Static<Body> : undefined)
+      const answer = await handle(request, reply, request.body as Body extends TSchema ? Static<Body> : undefined)
+      return answer === null ? await reply.code(204).send() : sendJson(reply, answer)
     }
   })
 }
 
 /** Where the body departs from the schema; says nothing of what stands there. */
 function describeFault (validator: ReturnType<typeof Compile>, body: unknown): string {
-  const [first] = validator.Errors(body ?? null)
+  const faults = validator.Errors(body ?? null)
+  // The name of a member that nobody asked for is the caller's own text, and may be a secret: it is not repeated.
+  const first = faults.find(({ keyword }) => keyword !== 'boolean')
   return first === undefined ? 'The body is not of the right shape' : `body${first.instancePath} ${first.message}`
 }

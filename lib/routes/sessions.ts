@@ -33,7 +33,7 @@ export function addSessions (app: FastifyInstance, { guard, accounts, cookies, s
       const { id } = request.params as { id: string }
       if (!/^[\w-]{24}$/.test(id) || !await signOut.end(user.id, id, 'ended-by-user', request)) throw new FST_ACCOUNTS_SESSION_NOT_FOUND()
       if (id === session.id) cookies.clear(reply)
-      return await reply.code(204).send()
+      return null
     }
   })
 
@@ -44,10 +44,10 @@ export function addSessions (app: FastifyInstance, { guard, accounts, cookies, s
     guard: byCookie,
     answers: { 204: NoContent },
     errors: [401, 403],
-    async handle (request, reply) {
+    async handle (request) {
       const { user, session } = caller(request)
       await signOut.endAll(user.id, 'ended-by-user', { except: session.id, request })
-      return await reply.code(204).send()
+      return null
     }
   })
 }

@@ -42,9 +42,15 @@ export function createActivity (sessions: Pick<SessionStore, 'touch'>, rotationW
     schedule(0)
   }
 
+  /** What came while a batch was being written goes with the next, so whoever asks waits for that one too. */
   async function flush (): Promise<void> {
-    flushing ??= write().finally(() => { flushing = undefined })
-    return await flushing
+    if (flushing !== undefined) {
+      await flushing
+      return await flush()
+    }
+    if (notes.size === 0) return
+    flushing = write().finally(() => { flushing = undefined })
+    await flushing
   }
 
   async function write (): Promise<void> {

@@ -1,8 +1,10 @@
 import fastifyCookie from '@fastify/cookie'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { now } from '../clock.ts'
-import { FST_ACCOUNTS_COOKIE_TOO_LARGE } from '../errors.ts'
+import { FST_ACCOUNTS_COOKIE_DUPLICATE, FST_ACCOUNTS_COOKIE_TOO_LARGE } from '../errors.ts'
 import type { Settings } from '../options.ts'
+import { forbidStorage } from '../requests/caching.ts'
+import { DUPLICATE, readCookie } from '../requests/cookie-header.ts'
 import type { Minted } from '../tokens/tokens.ts'
 
 export interface Cookies {
@@ -12,6 +14,8 @@ export interface Cookies {
   set (reply: FastifyReply, tokens: { readonly access: Minted, readonly refresh: Minted | null }, remember: boolean): void
   /** Clear both, with the attributes that they were set with. */
   clear (reply: FastifyReply): void
+  /** Refuse, and clear, a cookie of ours that came twice: which of them is ours? @throws {FST_ACCOUNTS_COOKIE_DUPLICATE} */
+  refuseDuplicates (request: FastifyRequest, reply: FastifyReply): void
 }
 
 /** RFC 6265bis, 5.6: browsers drop a cookie whose name and value together are larger. */
@@ -33,11 +37,19 @@ export async function createCookies (app: FastifyInstance, settings: Pick<Settin
   const write = (reply: FastifyReply, cookie: typeof access, value: string, maxAge: number | null) => {
     const bytes = cookie.name.length + value.length
     if (bytes > MAX_COOKIE_BYTES) throw new FST_ACCOUNTS_COOKIE_TOO_LARGE(cookie.name, bytes)
-    reply.header('set-cookie', serialize(cookie.name, value, maxAge === null ? cookie.attributes : { ...cookie.attributes, maxAge }))
-    reply.header('cache-control', 'no-store')
+    const others = [reply.getHeader('set-cookie') ?? []].flat().filter(other => !String(other).startsWith(`${cookie.name}=`)) as string[]
+    // RFC 6265, 4.1.1: no cookie twice in one answer; what a guard has renewed may have changed again since.
+    reply.removeHeader('set-cookie')
+    reply.header('set-cookie', [...others, serialize(cookie.name, value, maxAge === null ? cookie.attributes : { ...cookie.attributes, maxAge })])
+    forbidStorage(reply)
   }
   // Rounded up: 0 would mean "delete".
   const maxAge = (token: Minted) => Math.max(0, Math.ceil((token.expiresAt - now()) / 1000))
+
+  const clear = (reply: FastifyReply) => {
+    write(reply, access, '', 0)
+    write(reply, refresh, '', 0)
+  }
 
   return {
     accessName: access.name,
@@ -46,9 +58,11 @@ export async function createCookies (app: FastifyInstance, settings: Pick<Settin
       write(reply, access, tokens.access.token, remember ? maxAge(tokens.access) : null)
       if (tokens.refresh !== null) write(reply, refresh, tokens.refresh.token, remember ? maxAge(tokens.refresh) : null)
     },
-    clear (reply) {
-      write(reply, access, '', 0)
-      write(reply, refresh, '', 0)
+    clear,
+    refuseDuplicates ({ headers: { cookie } }, reply) {
+      if (cookie === undefined || (readCookie(cookie, access.name) !== DUPLICATE && readCookie(cookie, refresh.name) !== DUPLICATE)) return
+      clear(reply)
+      throw new FST_ACCOUNTS_COOKIE_DUPLICATE()
     }
   }
 }

@@ -5,14 +5,14 @@ import { now } from '../clock.ts'
 import type { GuardedStorage } from '../storage.ts'
 import { isLive } from './records.ts'
 
-/** What was read of one session. Verdicts hold it, so its two flags are the one place to see that it is out of date. */
+/** What was read of one session. Verdicts hold it, so it is the one place to see that it is out of date. */
 export interface Standing {
   readonly session: SessionRecord
   readonly user: UserRecord
+  /** How many changes this process had heard of when it was read. */
+  readonly readAt: number
   /** Whether we would hear of a change: it is remembered, and the feed has run without a gap since it was read. */
   watched: boolean
-  /** Whether we have heard of a change. */
-  changed: boolean
 }
 
 export interface LivenessOptions {
@@ -30,9 +30,11 @@ export interface Liveness {
   resolve (sessionId: string, userId: string, demand: Demand): Promise<Standing | null>
   /** Make every standing of a session or user unusable, here and now. */
   forget (change: Change): void
+  /** Whether a change of its session or user has been heard of since a standing was read. */
+  hasChanged (standing: Standing): boolean
   onChange (listener: (change: Change) => void): void
-  /** Let changes of other nodes in, for callers that wait without making requests. */
-  catchUp (): void
+  /** Let changes of other nodes in, for callers that wait without making requests; `false`: there is no telling now. */
+  catchUp (): boolean
   close (): void
 }
 
@@ -41,6 +43,14 @@ export function createLiveness ({ storage, feed, capacity }: LivenessOptions): L
     max: capacity,
     dispose: standing => { standing.watched = false }
   })
+  /** When a session or a user (by id) last changed, on the scale of `readAt`. */
+  let heard = 0
+  /** Of changes up to here we no longer know whom they concerned: perhaps anybody. */
+  let forgottenUntil = 0
+  const changedAt = new LRUCache<string, number>({
+    max: capacity,
+    dispose: (at, _id, reason) => { if (reason === 'evict') forgottenUntil = Math.max(forgottenUntil, at) }
+  })
   const reads = new Set<Read>()
   const listeners: Array<(change: Change) => void> = []
 
@@ -48,17 +58,11 @@ export function createLiveness ({ storage, feed, capacity }: LivenessOptions): L
     for (const read of reads) {
       if (concerns(change, read.sessionId, read.userId)) read.overtaken = true
     }
-    for (const [id, standing] of affected(change)) {
-      standing.changed = change.kind !== 'gap'
-      standings.delete(id)
-    }
+    heard++
+    if (change.kind !== 'gap') changedAt.set(change.kind === 'session' ? change.sessionId : change.userId, heard)
+    if (change.kind === 'session') standings.delete(change.sessionId)
+    else for (const [id, { user }] of [...standings.entries()]) { if (concerns(change, id, user.id)) standings.delete(id) }
     for (const listener of listeners) listener(change)
-  }
-
-  function affected (change: Change): Array<[string, Standing]> {
-    if (change.kind !== 'session') return [...standings.entries()].filter(([id, { user }]) => concerns(change, id, user.id))
-    const standing = standings.peek(change.sessionId)
-    return standing === undefined ? [] : [[change.sessionId, standing]]
   }
 
   /** A change that arrives while we read may be newer than what we read: then read again, and never remember it. */
@@ -66,11 +70,12 @@ export function createLiveness ({ storage, feed, capacity }: LivenessOptions): L
     const read: Read = { sessionId, userId, overtaken: false }
     reads.add(read)
     try {
+      const readAt = heard
       const [session, user] = await Promise.all([storage.sessions.find(sessionId), storage.users.find(userId)])
       const watched = feed?.isCurrent() === true
       if (read.overtaken) return await ask(sessionId, userId)
       if (!isLive(session, user, now())) return null
-      const standing = { session: session!, user: user!, watched, changed: false }
+      const standing = { session: session!, user: user!, readAt, watched }
       if (watched) standings.set(sessionId, standing)
       return standing
     } finally {
@@ -81,9 +86,10 @@ export function createLiveness ({ storage, feed, capacity }: LivenessOptions): L
   /** Asks the feed first, for it may deliver the very change that makes the standing useless. */
   function satisfies (standing: Standing, demand: Demand): boolean {
     if (demand === 'checked') return feed?.isCurrent() === true && standing.watched
-    return demand === 'stateless' && !standing.changed
+    return demand === 'stateless' && !hasChanged(standing)
   }
 
+  const hasChanged = ({ session, user, readAt }: Standing) => forgottenUntil > readAt || (changedAt.get(session.id) ?? 0) > readAt || (changedAt.get(user.id) ?? 0) > readAt
   const unsubscribe = feed?.subscribe(forget)
 
   return {
@@ -94,8 +100,9 @@ export function createLiveness ({ storage, feed, capacity }: LivenessOptions): L
       return await ask(sessionId, userId)
     },
     forget,
+    hasChanged,
     onChange: listener => { listeners.push(listener) },
-    catchUp: () => { feed?.isCurrent() },
+    catchUp: () => feed?.isCurrent() === true,
     close: () => { unsubscribe?.() }
   }
 }

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { RefreshOutcome } from '../../types/hooks.ts'
 import type { SessionRecord, UserRecord } from '../../types/storage.ts'
 import { now } from '../clock.ts'
-import { FST_ACCOUNTS_TOKEN_EXPIRED, FST_ACCOUNTS_TOKEN_INVALID } from '../errors.ts'
+import { FST_ACCOUNTS_STORAGE_UNAVAILABLE, FST_ACCOUNTS_TOKEN_EXPIRED, FST_ACCOUNTS_TOKEN_INVALID } from '../errors.ts'
 import type { Hooks } from '../hooks.ts'
 import type { Settings } from '../options.ts'
 import type { GuardedStorage } from '../storage.ts'
@@ -74,10 +74,10 @@ export function createRefresh ({ storage, tokens, activity, liveness, signIn, ho
       if (behind <= 1 && inWindow) return { ...found, outcome: 'window' }
       if (behind === 0) {
         const rotated = await rotate(session)
-        if (rotated !== null) return { ...found, session: rotated, outcome: 'rotated' }
+        if (rotated !== null) return { ...found, session: requireOwner(rotated, session), outcome: 'rotated' }
       } else if (behind === 1 && activity.acknowledged(session) < session.generation) {
         const recovered = await storage.sessions.recover(session.id, session.generation, session.rotatedAt, new Date(now()))
-        if (recovered !== null) return { ...found, session: recovered, outcome: 'recovered' }
+        if (recovered !== null) return { ...found, session: requireOwner(recovered, session), outcome: 'recovered' }
       } else {
         await endReused(session, request)
         throw new FST_ACCOUNTS_TOKEN_INVALID()
@@ -104,6 +104,7 @@ export function createRefresh ({ storage, tokens, activity, liveness, signIn, ho
     if (!ended) return
     const state = { userId: session.userId, sessionId: session.id, request }
     hooks.record('session.reused', state)
+    hooks.record('session.revoked', { ...state, reason: 'reused' })
     hooks.notify('sessionReused', state)
     hooks.notify('sessionRevoked', { ...state, reason: 'reused' })
   }
@@ -123,4 +124,10 @@ export function createRefresh ({ storage, tokens, activity, liveness, signIn, ho
       outcome
     }
   }
+}
+
+/** A store that answers with a row of somebody else's must not give that somebody's session away. */
+function requireOwner (changed: SessionRecord, session: SessionRecord): SessionRecord {
+  if (changed.userId !== session.userId) throw new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: 'the row has changed its owner' })
+  return changed
 }

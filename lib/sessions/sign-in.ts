@@ -21,8 +21,8 @@ export interface Issued<Refresh = Minted> {
 export interface SignIn {
   /** A new session of `user`, not stored yet. Its id is always new (ASVS 7.2.4), its epoch that of the record whose password was checked. */
   prepare (user: UserRecord, request: FastifyRequest | null, remember: boolean): SessionRecord
-  /** Store it, and end the sessions that it replaces. Belongs into one transaction. */
-  store (sessions: SessionStore, session: SessionRecord, replaced: readonly Presented[]): Promise<void>
+  /** Store it, and end the sessions that it replaces; those that were not over before. Belongs into one transaction. */
+  store (sessions: SessionStore, session: SessionRecord, replaced: readonly Presented[]): Promise<Presented[]>
   issue (user: UserRecord, session: SessionRecord): Issued
 }
 
@@ -52,7 +52,11 @@ export function createSignIn (tokens: Tokens, settings: Pick<Settings, 'refreshT
     },
     async store (sessions, session, replaced) {
       await sessions.create(session)
-      for (const { userId, sessionId } of replaced) await sessions.revoke(sessionId, { at: session.createdAt, reason: 'replaced', userId })
+      const ended: Presented[] = []
+      for (const presented of replaced) {
+        if (await sessions.revoke(presented.sessionId, { at: session.createdAt, reason: 'replaced', userId: presented.userId })) ended.push(presented)
+      }
+      return ended
     },
     issue (user, session) {
       const subject = toSubject(session, session.generation)

@@ -26,6 +26,8 @@ export function createSignOut (storage: Pick<GuardedStorage, 'sessions'>, livene
     announce,
     async end (userId, sessionId, reason, request = null) {
       const ended = await storage.sessions.revoke(sessionId, { at: new Date(now()), reason, userId })
+      // Also when another node was first and its news are still on their way.
+      liveness.forget({ kind: 'session', sessionId })
       if (ended) announce(userId, [sessionId], reason, request)
       return ended
     },

@@ -1,11 +1,11 @@
 import type { Change } from '../../types/storage.ts'
 import { now } from '../clock.ts'
-import { concerns, type Liveness } from './liveness.ts'
+import { concerns, type Liveness, type Standing } from './liveness.ts'
 
 /** Abort signals of credentials in use by streams and sockets. */
 export interface Signals {
   /** A signal that aborts when the session is over or at `expiresAt` (milliseconds), whichever comes first. */
-  create (sessionId: string, userId: string, expiresAt: number): AbortSignal
+  create (standing: Standing, expiresAt: number): AbortSignal
   /** Abort all: the server is closing. */
   close (): void
 }
@@ -26,8 +26,8 @@ export function createSignals (liveness: Liveness): Signals {
 
   async function tick (): Promise<void> {
     timer = undefined
-    liveness.catchUp()
-    const suspects = [...watches].filter(watch => watch.suspect)
+    const isCurrent = liveness.catchUp()
+    const suspects = [...watches].filter(watch => watch.suspect || !isCurrent)
     for (const watch of watches) { if (watch.expiresAt <= now()) end(watch, 'The credential has expired') }
     await Promise.all(suspects.map(recheck))
     schedule()
@@ -57,9 +57,11 @@ export function createSignals (liveness: Liveness): Signals {
   })
 
   return {
-    create (sessionId, userId, expiresAt) {
-      const watch = { sessionId, userId, expiresAt, controller: new AbortController(), suspect: false }
+    create (standing, expiresAt) {
+      const watch = { sessionId: standing.session.id, userId: standing.user.id, expiresAt, controller: new AbortController(), suspect: !standing.watched || liveness.hasChanged(standing) }
       watches.add(watch)
+      // What happened before anybody watched is not told again.
+      if (watch.suspect) void recheck(watch)
       schedule()
       return watch.controller.signal
     },

@@ -16,7 +16,10 @@ export type TokenType = 'at+jwt' | 'rt+jwt'
 
 /** Set up `@fastify/jwt` for each key in an encapsulated child, so that one of the host's own stays as it is. */
 export async function createJwts (app: FastifyInstance, keys: readonly Key[], typ: TokenType): Promise<Jwt[]> {
-  return await Promise.all(keys.map(key => createJwt(app, key, typ)))
+  const jwts: Jwt[] = []
+  // One after the other: a child is loaded only once the one before it is.
+  for (const key of keys) jwts.push(await createJwt(app, key, typ))
+  return jwts
 }
 
 async function createJwt (app: FastifyInstance, key: Key, typ: TokenType): Promise<Jwt> {

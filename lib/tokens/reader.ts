@@ -1,5 +1,6 @@
 import { TextDecoder } from 'node:util'
 import { now } from '../clock.ts'
+import { countMembers } from '../strict-json.ts'
 import { isCount, type TokenClaims } from './claims.ts'
 import type { Jwt } from './jwt.ts'
 
@@ -60,7 +61,8 @@ function parse (decoder: TextDecoder, payload: string): Record<string, unknown> 
   try {
     const text = decoder.decode(Buffer.from(payload, 'base64url'))
     const claims: unknown = JSON.parse(text)
-    return typeof claims === 'object' && claims !== null && !Array.isArray(claims) && JSON.stringify(claims) === text ? claims as Record<string, unknown> : null
+    const isStrict = typeof claims === 'object' && claims !== null && !Array.isArray(claims) && countMembers(claims) !== null && JSON.stringify(claims) === text
+    return isStrict ? claims as Record<string, unknown> : null
   } catch {
     return null
   }

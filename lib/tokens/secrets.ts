@@ -35,11 +35,16 @@ export function createKeyRing (options: { readonly secret?: Secret | undefined, 
     return { access: derive('access'), refresh: derive('refresh'), hash: derive('hash') }
   }
   if (typeof secrets !== 'object' || secrets === null || secrets.access === undefined) throw new FST_ACCOUNTS_OPTION_INVALID('secrets.access', 'is missing')
+  const taken: Buffer[] = []
+  /** A text that already serves another purpose is never used as it is for this one too. */
+  const ring = (roots: readonly Buffer[], purpose: keyof KeyRing): Key[] => {
+    const keys = roots.map(root => taken.some(other => other.equals(root)) ? deriveKey(root, purpose) : asGiven(root))
+    taken.push(...roots)
+    return keys
+  }
   const access = readSecrets(secrets.access, 'secrets.access')
-  const ring = (purpose: 'refresh' | 'hash') => secrets[purpose] === undefined
-    ? access.map(root => deriveKey(root, purpose))
-    : readSecrets(secrets[purpose], `secrets.${purpose}`).map(asGiven)
-  return { access: access.map(asGiven), refresh: ring('refresh'), hash: ring('hash') }
+  const [refresh, hash] = (['refresh', 'hash'] as const).map(purpose => secrets[purpose] === undefined ? access : readSecrets(secrets[purpose], `secrets.${purpose}`)) as [Buffer[], Buffer[]]
+  return { access: ring(access, 'access'), refresh: ring(refresh, 'refresh'), hash: ring(hash, 'hash') }
 }
 
 function readSecrets (given: Secret, option: string): Buffer[] {
@@ -69,12 +74,23 @@ function checkSecret (secret: unknown, option: string): Buffer {
 }
 
 function isPredictable (bytes: Buffer): boolean {
+  if (isJson(bytes.toString())) return true
   const texts = [bytes.toString('latin1').toLowerCase(), Buffer.from(bytes.toString('latin1'), 'base64').toString('latin1').toLowerCase()]
   if (texts.some(text => TELLTALES.some(word => text.includes(word)))) return true
   const decoded = Buffer.from(bytes.toString('latin1'), 'base64')
   // Base64 of a text is as guessable as the text: random bytes are never all printable at this length.
   const isEncodedText = decoded.length >= 12 && decoded.length * 4 / 3 > bytes.length - 4 && decoded.every(byte => byte >= 0x20 && byte < 0x7f)
   return isEncodedText || shannonBits(bytes) < 96 || hasPeriod(bytes)
+}
+
+/** A JWK, for one: text that describes a key must never become a key (CVE-2023-48223 and its successors). */
+function isJson (text: string): boolean {
+  if (!/^\s*[{[]/.test(text)) return false
+  try {
+    return typeof JSON.parse(text) === 'object'
+  } catch {
+    return false
+  }
 }
 
 /** Shannon entropy of the byte frequencies, times the length: an upper bound of what the secret holds. */

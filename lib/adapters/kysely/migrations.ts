@@ -59,7 +59,9 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
  */
 async function createTriggers (db: Kysely<unknown>): Promise<void> {
   const now = sql.raw('cast(unixepoch(\'subsec\') * 1000 as integer)')
-  await sql`create trigger accounts_session_revoked after update of revoked_at, epoch on accounts_sessions
+  await sql`create trigger accounts_session_ended after update of user_id, epoch, revoked_at, expires_at, idle_expires_at on accounts_sessions
+    when new.user_id <> old.user_id or new.epoch <> old.epoch or new.revoked_at is not old.revoked_at
+      or new.expires_at <> old.expires_at or new.idle_expires_at < old.idle_expires_at
     begin insert into accounts_changes (session_id, at) values (old.id, ${now}); end`.execute(db)
   await sql`create trigger accounts_session_deleted after delete on accounts_sessions
     begin insert into accounts_changes (session_id, at) values (old.id, ${now}); end`.execute(db)

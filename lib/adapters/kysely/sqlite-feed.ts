@@ -14,7 +14,7 @@ interface ChangeRow { readonly id: number, readonly session_id: string | null, r
  * On one file the store itself tells of changes: triggers keep a log, and whoever uses what it remembers first looks
  * whether the log has grown. Without a request nothing is looked at, so an idle process costs nothing.
  */
-export function createSqliteFeed (database: Database): RevocationFeed {
+export function createSqliteFeed (database: Database, checkPresence: () => void): RevocationFeed {
   const since = database.prepare<[number], ChangeRow>('SELECT id, session_id, user_id FROM accounts_changes WHERE id > ? ORDER BY id')
   const newest = database.prepare<[], number | null>('SELECT max(id) FROM accounts_changes').pluck()
   const listeners = new Set<(change: Change) => void>()
@@ -25,6 +25,7 @@ export function createSqliteFeed (database: Database): RevocationFeed {
     const time = monotonic()
     // Inside a transaction of ours the file looks as it did when that began.
     if (database.inTransaction) return
+    checkPresence()
     const rows = since.all(seenId)
     // Ids have no holes, so a missing one was pruned before we came to read it.
     const isGap = rows.length > 0 && rows[0]!.id !== seenId + 1
@@ -44,7 +45,7 @@ export function createSqliteFeed (database: Database): RevocationFeed {
       try {
         look()
       } catch {
-        // A locked or broken file: the last answer counts for as long as the bound allows, then the store is asked.
+        // A file that is broken or gone: the last answer counts for as long as the bound allows, then the store is asked.
       }
       return monotonic() - lookedAt < CURRENT_MS
     }

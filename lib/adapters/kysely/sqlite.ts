@@ -28,8 +28,8 @@ export interface SqliteStorage extends Storage {
 /** How long a locked file is asked again before the call fails. */
 const BUSY_MS = 900
 
-/** How long the library itself may hold up the event loop for a lock: a neighbour's commit takes less. */
-const BLOCK_MS = 10
+/** The library waits for a lock by holding up everything else, so it never does; we ask again ourselves. */
+const BLOCK_MS = 0
 
 /** More than the package has. */
 const MAX_STATEMENTS = 100
@@ -43,7 +43,7 @@ const KEEP_CHANGES_MS = 3_600_000
  * @throws {FST_ACCOUNTS_MIGRATION_PENDING} or `_FAILED`
  */
 export async function sqliteStorage (file: string, options: SqliteOptions = {}): Promise<SqliteStorage> {
-  const { database, db } = await open(file)
+  const { database, db, checkPresence } = await open(file)
   try {
     await checkMigrations(db, options)
   } catch (error) {
@@ -53,7 +53,7 @@ export async function sqliteStorage (file: string, options: SqliteOptions = {}):
   return {
     users: repeatWhenBusy(kyselyUsers(db)),
     sessions: repeatWhenBusy(pruning(kyselySessions(db), db)),
-    feed: createSqliteFeed(database),
+    feed: createSqliteFeed(database, checkPresence),
     atomically: async work => await untilFree(async () => await db.transaction().execute(async transaction => await work(storesOn(transaction)))),
     close: async () => await db.destroy()
   }
@@ -75,14 +75,15 @@ export async function migrateSqlite (file: string): Promise<string[]> {
 
 const storesOn = (db: Kysely<Tables>): Stores => ({ users: kyselyUsers(db), sessions: kyselySessions(db) })
 
-async function open (file: string): Promise<{ readonly database: Database, readonly db: Kysely<Tables> }> {
+async function open (file: string): Promise<{ readonly database: Database, readonly db: Kysely<Tables>, readonly checkPresence: () => void }> {
   if (typeof file !== 'string' || file === '') throw new FST_ACCOUNTS_OPTION_INVALID('file', 'must be the path of the SQLite file')
   const { default: BetterSqlite } = await import('better-sqlite3')
   const database = new BetterSqlite(file, { timeout: BLOCK_MS })
   await untilFree(async () => { database.pragma('journal_mode = WAL') })
   // A commit that was acknowledged survives a power cut: a logout must not be undone by one.
   database.pragma('synchronous = FULL')
-  return { database, db: new Kysely<Tables>({ dialect: new SqliteDialect({ database: prepareOnce(database, file) }) }) }
+  const checkPresence = file === ':memory:' ? () => {} : createPresenceCheck(resolve(file))
+  return { database, checkPresence, db: new Kysely<Tables>({ dialect: new SqliteDialect({ database: prepareOnce(database, checkPresence) }) }) }
 }
 
 async function checkMigrations (db: Kysely<Tables>, options: SqliteOptions): Promise<void> {
@@ -101,12 +102,11 @@ async function migrate (db: Kysely<Tables>): Promise<string[]> {
 }
 
 /** What Kysely needs of a database, with the few statements that there are prepared once each. */
-function prepareOnce (database: Database, file: string): SqliteDatabase {
-  const check = file === ':memory:' ? () => {} : createPresenceCheck(resolve(file))
+function prepareOnce (database: Database, checkPresence: () => void): SqliteDatabase {
   const statements = new Map<string, SqliteStatement>()
   return {
     prepare (source) {
-      check()
+      checkPresence()
       const statement = statements.get(source) ?? database.prepare(source) as SqliteStatement
       if (statements.size < MAX_STATEMENTS) statements.set(source, statement)
       return statement
@@ -146,12 +146,13 @@ function pruning (sessions: SessionStore, db: Kysely<Tables>): SessionStore {
 
 /** Run again, with pauses of random length, what another connection's lock has kept from running. */
 async function untilFree<T> (call: () => Promise<T>): Promise<T> {
-  for (const end = monotonic() + BUSY_MS; ;) {
+  const end = monotonic() + BUSY_MS
+  for (let longest = 2; ; longest = Math.min(2 * longest, 50)) {
     try {
       return await call()
     } catch (error) {
       if (!isBusy(error) || monotonic() > end) throw error
-      await pause(2 + randomFraction() * 10)
+      await pause(randomFraction() * longest)
     }
   }
 }
