@@ -53,7 +53,8 @@ export const FST_ACCOUNTS_INTERNAL = createError('FST_ACCOUNTS_INTERNAL', 'Inter
 export const FST_ACCOUNTS_STORAGE_UNAVAILABLE = refusal('FST_ACCOUNTS_STORAGE_UNAVAILABLE', 'The account storage is unavailable, try again later', 503)
 export const FST_ACCOUNTS_BUSY = refusal('FST_ACCOUNTS_BUSY', 'Too many logins at once, try again later', 503)
 
-const CHALLENGE = 'Cookie realm="accounts"'
+/** What a 401 asks for (RFC 9110, 11.6.1). */
+export const CHALLENGE = 'Cookie realm="accounts"'
 
 /** RFC 6750, 3: `error` only when a token was presented. RFC 9470, 3: the step-up error. */
 const CHALLENGES: Readonly<Record<string, string>> = {

@@ -62,17 +62,13 @@ export function resolveOptions (options: AccountsOptions): Settings {
   checkMembers(options, '')
   // Defaults stand in for what is left out, not for null.
   const {
-    accessTokenTtl = '60m', refreshTokenTtl = '90d', sessionTtl = '365d', refresh = 'transparent', csrf = 'standard',
+    sessionTtl = '365d', refresh = 'transparent', csrf = 'standard',
     cookies = {}, passwords = {}, registration = {}, routes = {}, hooks = {}
   } = options
   const url = parseAppUrl(options.appUrl)
-  const ttls = {
-    accessTokenTtl: duration(accessTokenTtl, 'accessTokenTtl'),
-    refreshTokenTtl: duration(refreshTokenTtl, 'refreshTokenTtl'),
-    sessionTtl: duration(sessionTtl, 'sessionTtl')
-  }
-  if (ttls.accessTokenTtl > ttls.refreshTokenTtl) refuse('accessTokenTtl', 'is longer than refreshTokenTtl')
-  if (ttls.refreshTokenTtl > ttls.sessionTtl) refuse('refreshTokenTtl', 'is longer than sessionTtl')
+  const session = duration(sessionTtl, 'sessionTtl')
+  const idle = within(options.refreshTokenTtl, '90d', session, 'refreshTokenTtl', 'sessionTtl')
+  const access = within(options.accessTokenTtl, '60m', idle, 'accessTokenTtl', 'refreshTokenTtl')
   if (options.secrets !== undefined) checkMembers(options.secrets, 'secrets')
   return {
     origin: url.origin,
@@ -80,7 +76,9 @@ export function resolveOptions (options: AccountsOptions): Settings {
     appPath: trimSlash(url.pathname),
     keys: createKeyRing(options),
     storage: checkStorage(options.storage),
-    ...ttls,
+    accessTokenTtl: access,
+    refreshTokenTtl: idle,
+    sessionTtl: session,
     refresh: oneOf(refresh, ['transparent', 'explicit'], 'refresh'),
     cookies: resolveCookies(cookies, url),
     csrf: oneOf(csrf, ['standard', 'strict'], 'csrf'),
@@ -93,6 +91,8 @@ export function resolveOptions (options: AccountsOptions): Settings {
 
 function parseAppUrl (appUrl: unknown): URL {
   if (typeof appUrl !== 'string') return refuse('appUrl', `must be a URL, not ${typeof appUrl}`)
+  // Tokens carry it twice, and a cookie holds 4096 bytes (RFC 6265bis, 5.6).
+  if (appUrl.length > 1000) refuse('appUrl', 'is longer than 1000 characters')
   const url = URL.canParse(appUrl) ? new URL(appUrl) : refuse('appUrl', 'is not a URL')
   if (url.protocol !== 'https:' && url.protocol !== 'http:') refuse('appUrl', 'must start with https:// (or http://)')
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') refuse('appUrl', 'must have no user, query or fragment')
@@ -167,9 +167,10 @@ function resolveHooks (hooks: NonNullable<AccountsOptions['hooks']>): Settings['
 function checkStorage (storage: unknown): Storage {
   if (storage instanceof Promise) refuse('storage', 'is a promise: await it')
   if (typeof storage !== 'object' || storage === null) refuse('storage', `must be a storage, not ${storage === null ? 'null' : typeof storage}`)
-  const { users, sessions } = storage as Partial<Storage>
-  if (typeof users?.find !== 'function') refuse('storage.users', 'is missing')
-  if (typeof sessions?.rotate !== 'function') refuse('storage.sessions', 'is missing')
+  for (const name of ['users', 'sessions'] as const) {
+    const store = (storage as Partial<Record<typeof name, unknown>>)[name]
+    if (typeof store !== 'object' || store === null) refuse(`storage.${name}`, 'is missing')
+  }
   return storage as Storage
 }
 
@@ -182,6 +183,13 @@ function checkMembers (group: unknown, path: keyof typeof KNOWN): void {
 
 function duration (value: Duration, option: string): number {
   return parseDuration(value) ?? refuse(option, DURATION_FORMAT)
+}
+
+/** A lifetime that can't be longer than the one around it; its default gives way to that. */
+function within (value: Duration | undefined, byDefault: Duration, limit: number, option: string, around: string): number {
+  if (value === undefined) return Math.min(duration(byDefault, option), limit)
+  const milliseconds = duration(value, option)
+  return milliseconds <= limit ? milliseconds : refuse(option, `is longer than ${around}`)
 }
 
 function oneOf<T extends string> (value: T, allowed: readonly T[], option: string): T {

@@ -1,5 +1,5 @@
 import type { SessionRecord, Storage, Stores, UserRecord } from '../types/storage.ts'
-import { FST_ACCOUNTS_STORAGE_UNAVAILABLE, isAccountsError } from './errors.ts'
+import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE, isAccountsError } from './errors.ts'
 
 /** The stores behind their boundary: each call answers in time, with a value of the right shape, or is 503. */
 export interface GuardedStorage {
@@ -52,6 +52,7 @@ export function guardStorage (storage: Storage, onFailure: (error: unknown) => v
       throw new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause })
     }
   }
+  requireVerbs(storage)
   const stores = checkedStores(storage, call => bounded(call, DEADLINE_MS))
   return {
     ...stores,
@@ -60,6 +61,14 @@ export function guardStorage (storage: Storage, onFailure: (error: unknown) => v
       // Errors inside pass as they are, so that the adapter can tell a conflict and run the work again.
       return await bounded(() => storage.atomically!(inner => work(checkedStores(inner, call => call()))), 2 * DEADLINE_MS)
     }
+  }
+}
+
+/** @throws {FST_ACCOUNTS_OPTION_INVALID} at start, for what would be 503 on the first night otherwise */
+function requireVerbs (stores: Stores): void {
+  for (const name of ['users', 'sessions'] as const) {
+    const missing = Object.keys(SHAPES[name]).find(verb => typeof (stores[name] as unknown as Record<string, unknown>)[verb] !== 'function')
+    if (missing !== undefined) throw new FST_ACCOUNTS_OPTION_INVALID(`storage.${name}.${missing}`, 'is missing')
   }
 }
 

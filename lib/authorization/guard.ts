@@ -20,7 +20,12 @@ export function createGuards (credentials: readonly Credential[], hooks: Hooks):
 
     // Callback style: where memory suffices, no promise is made between the socket and the handler.
     return function guardRoute (request, reply, done) {
-      const refuse = (thrown: unknown) => done(toRefusal(thrown, request, reply, hooks))
+      // Another guard may have found a caller already, as in an "or" of @fastify/auth.
+      const { principal: before } = request
+      const refuse = (thrown: unknown) => {
+        request.principal = before
+        done(toRefusal(thrown, request, reply, hooks))
+      }
       const conclude = (principal: Principal | null) => {
         let pending: Promise<void> | null
         try {
@@ -82,7 +87,6 @@ async function consult (rule: Rule, hooks: Hooks, principal: Principal, request:
 
 /** Give a refusal its headers here, for an error handler of the host's need not know of them. */
 function toRefusal (thrown: unknown, request: FastifyRequest, reply: FastifyReply, hooks: Hooks): Error {
-  request.principal = null
   const error = thrown instanceof Error ? thrown : new FST_ACCOUNTS_INTERNAL({ cause: thrown })
   if (!isAccountsError(error)) return error
   for (const [name, value] of Object.entries(answerHeaders(error))) {

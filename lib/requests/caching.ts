@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
+import { CHALLENGE } from '../errors.ts'
 
 /** What caches must know of an answer; said last, so that no header of the host's can unsay it. */
 interface Caching { readonly varies: boolean, readonly isSecret: boolean }
@@ -27,7 +28,11 @@ export function addCachingHeaders (app: FastifyInstance): void {
   app.decorateReply(CACHING, undefined)
   app.addHook('onSend', (_request, reply, payload, done) => {
     const caching = (reply as Marked)[CACHING]
-    if (caching?.varies === true) reply.header('vary', withCaller(reply.getHeader('vary')))
+    if (caching?.varies === true) {
+      reply.header('vary', withCaller(reply.getHeader('vary')))
+      // A guard has refused, and then another let the caller in, as in an "or" of @fastify/auth.
+      if (reply.statusCode !== 401 && String(reply.getHeader('www-authenticate')).startsWith(CHALLENGE)) reply.removeHeader('www-authenticate')
+    }
     if (caching?.isSecret === true) reply.header('cache-control', 'no-store')
     done(null, payload)
   })
