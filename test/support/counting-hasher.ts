@@ -13,7 +13,7 @@ export interface CountingHasher extends PasswordHasher {
 }
 
 /** The given hasher does the work; its calls are counted. */
-export function countHashes (hasher: PasswordHasher): CountingHasher {
+function countHashes (hasher: PasswordHasher): CountingHasher {
   let counts = { hash: 0, verify: 0 }
   return {
     async hash (password) {

@@ -1,0 +1,164 @@
+// Does the time of a refused login tell why it was refused (A-02)? `node test/soak/timing.js [rounds]`, 1000 rounds
+// unless told. Real requests over a socket, one of each class a round, in an order drawn anew; for every pair of classes
+// the area under the ROC curve (Mann-Whitney) of their times, with its 95 % confidence interval (DeLong). 0.5 tells
+// nothing, 0 and 1 everything. Exit code 1 when a pair is past 0.55 (or 0.45) or its interval past 0.58 (or 0.42).
+import { randomBytes, randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { Agent, request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import Fastify from 'fastify'
+import accounts from 'fastify-accounts'
+import { sqliteStorage } from 'fastify-accounts/kysely'
+
+const ROUNDS = Number(process.argv[2] ?? 1000)
+const WARM_UP = 50
+const MOST = 0.55
+const MOST_OF_INTERVAL = 0.58
+
+const PASSWORD = 'violet harbor 92 lantern'
+const WRONG = 'copper meadow 57 compass'
+const HOSTILE = `$argon2id$v=19$m=4294967295,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$${'A'.repeat(43)}`
+
+/** What only the server knows: between any two of these nobody may tell. */
+const SECRET = {
+  unknown: { email: 'nobody@example.com', password: PASSWORD },
+  wrong: { email: 'ada@example.com', password: WRONG },
+  disabled: { email: 'disabled@example.com', password: PASSWORD },
+  passwordless: { email: 'passwordless@example.com', password: PASSWORD },
+  hostile: { email: 'hostile@example.com', password: PASSWORD },
+  'NUL, unknown': { email: 'nobody@example.com', password: `${PASSWORD}\0` },
+  'NUL, wrong': { email: 'ada@example.com', password: `${PASSWORD}\0` }
+}
+
+/** What the sender knows as well, so that a difference to the others tells nothing. Measured, not judged. */
+const OPEN = {
+  malformed: { email: 'no address', password: PASSWORD },
+  'too long': { email: 'ada@example.com', password: PASSWORD.repeat(50) }
+}
+
+const CLASSES = { ...SECRET, ...OPEN }
+
+const folder = mkdtempSync(join(tmpdir(), 'accounts-timing-'))
+const app = await createServer(join(folder, 'accounts.db'))
+const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+try {
+  const times = await measure()
+  process.exitCode = report(times) ? 0 : 1
+} finally {
+  agent.destroy()
+  await app.close()
+  rmSync(folder, { recursive: true, force: true })
+}
+
+async function createServer (file) {
+  const app = Fastify()
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(file) })
+  for (const name of ['ada', 'disabled', 'passwordless', 'hostile']) {
+    await app.accounts.register({ email: `${name}@example.com`, username: name, password: PASSWORD })
+  }
+  const { id } = await app.accounts.users.findByEmail('disabled@example.com')
+  await app.accounts.users.update(id, { disabled: true })
+  const database = new Database(file)
+  const set = database.prepare('update accounts_users set password_digest = ? where username = ?')
+  set.run(null, 'passwordless')
+  set.run(HOSTILE, 'hostile')
+  database.close()
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  return app
+}
+
+async function measure () {
+  const names = Object.keys(CLASSES)
+  const times = Object.fromEntries(names.map(name => [name, []]))
+  for (let round = -WARM_UP; round < ROUNDS; round++) {
+    for (const name of shuffle(names)) {
+      const time = await knock(CLASSES[name])
+      if (round >= 0) times[name].push(time)
+    }
+  }
+  return times
+}
+
+async function knock (body) {
+  const payload = JSON.stringify(body)
+  const start = process.hrtime.bigint()
+  const sent = request({ port: app.server.address().port, host: '127.0.0.1', agent, method: 'POST', path: '/auth/login', headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) } })
+  sent.end(payload)
+  const [response] = await once(sent, 'response')
+  response.resume()
+  await once(response, 'end')
+  const time = Number(process.hrtime.bigint() - start) / 1e6
+  if (response.statusCode !== 401) throw new TypeError(`answered ${response.statusCode}`)
+  return time
+}
+
+function shuffle (names) {
+  const shuffled = [...names]
+  for (let last = shuffled.length - 1; last > 0; last--) {
+    const other = randomInt(last + 1);
+    [shuffled[last], shuffled[other]] = [shuffled[other], shuffled[last]]
+  }
+  return shuffled
+}
+
+function report (times) {
+  console.log(`${ROUNDS} rounds of ${Object.keys(times).length} classes, Node ${process.version}`)
+  for (const [name, values] of Object.entries(times)) {
+    console.log(`${name.padEnd(13)} median ${quantile(values, 0.5).toFixed(2)} ms, 90 % ${quantile(values, 0.9).toFixed(2)} ms`)
+  }
+  const pairs = Object.keys(times).flatMap((first, index, names) => names.slice(index + 1).map(second => [first, second]))
+  const rows = pairs.map(([first, second]) => ({ first, second, ...separation(times[first], times[second]) }))
+  let isGood = true
+  console.log('\nAUC (95 % CI)')
+  for (const { first, second, auc, margin } of rows) {
+    const distance = Math.abs(auc - 0.5)
+    const passes = distance <= MOST - 0.5 && distance + margin <= MOST_OF_INTERVAL - 0.5
+    const isJudged = first in SECRET && second in SECRET
+    if (isJudged && !passes) isGood = false
+    console.log(`${`${first} / ${second}`.padEnd(28)} ${auc.toFixed(3)} (${(auc - margin).toFixed(3)} to ${(auc + margin).toFixed(3)})${isJudged ? '' : '  (open)'}${passes ? '' : '  FAR'}`)
+  }
+  console.log(`\n${isGood ? 'No class can be told from another.' : 'A class can be told from another.'}`)
+  return isGood
+}
+
+/** AUC as the share of pairs in which the first is slower, ties half; its variance by DeLong. */
+function separation (first, second) {
+  const sortedFirst = [...first].sort((a, b) => a - b)
+  const sortedSecond = [...second].sort((a, b) => a - b)
+  const ofFirst = first.map(value => rank(sortedSecond, value))
+  const ofSecond = second.map(value => 1 - rank(sortedFirst, value))
+  const auc = mean(ofFirst)
+  return { auc, margin: 1.96 * Math.sqrt(variance(ofFirst) / first.length + variance(ofSecond) / second.length) }
+}
+
+/** The share of a sorted list that lies below a value, equal ones half. */
+function rank (sorted, value) {
+  return (bound(sorted, other => other < value) + bound(sorted, other => other <= value)) / 2 / sorted.length
+}
+
+function bound (sorted, isBefore) {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (isBefore(sorted[middle])) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function quantile (values, share) {
+  return [...values].sort((a, b) => a - b)[Math.floor(share * (values.length - 1))]
+}
+
+function mean (values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
+}
+
+function variance (values) {
+  const center = mean(values)
+  return values.reduce((sum, value) => sum + (value - center) ** 2, 0) / (values.length - 1)
+}
