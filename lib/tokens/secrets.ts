@@ -1,4 +1,4 @@
-import { hkdfSync } from 'node:crypto'
+import { createPublicKey, hkdfSync } from 'node:crypto'
 import type { Secret, Secrets } from '../../types/options.ts'
 import { FST_ACCOUNTS_OPTION_INVALID } from '../errors.ts'
 
@@ -48,7 +48,8 @@ export function createKeyRing (options: { readonly secret?: Secret | undefined, 
 }
 
 function readSecrets (given: Secret, option: string): Buffer[] {
-  const list = (Array.isArray(given) ? given : [given]) as ReadonlyArray<string | Uint8Array>
+  // Array.from fills the holes of a sparse list, which are then refused.
+  const list = Array.from(Array.isArray(given) ? given : [given]) as unknown[]
   if (list.length === 0) throw new FST_ACCOUNTS_OPTION_INVALID(option, 'is an empty list')
   return list.map((secret, index) => checkSecret(secret, Array.isArray(given) ? `${option}[${index}]` : option))
 }
@@ -74,7 +75,7 @@ function checkSecret (secret: unknown, option: string): Buffer {
 }
 
 function isPredictable (bytes: Buffer): boolean {
-  if (isJson(bytes.toString())) return true
+  if (isKey(bytes)) return true
   const texts = [bytes.toString('latin1').toLowerCase(), Buffer.from(bytes.toString('latin1'), 'base64').toString('latin1').toLowerCase()]
   if (texts.some(text => TELLTALES.some(word => text.includes(word)))) return true
   const decoded = Buffer.from(bytes.toString('latin1'), 'base64')
@@ -83,14 +84,16 @@ function isPredictable (bytes: Buffer): boolean {
   return isEncodedText || shannonBits(bytes) < 96 || hasPeriod(bytes)
 }
 
-/** A JWK, for one: text that describes a key must never become a key (CVE-2023-48223 and its successors). */
-function isJson (text: string): boolean {
-  if (!/^\s*[{[]/.test(text)) return false
-  try {
-    return typeof JSON.parse(text) === 'object'
-  } catch {
-    return false
-  }
+/** What describes a key, often a public one, must never become a secret (CVE-2023-48223 and its successors). */
+function isKey (bytes: Buffer): boolean {
+  if (/"(kty|keys)"\s*:/.test(bytes.toString())) return true
+  return [bytes, Buffer.from(bytes.toString('latin1'), 'base64')].some(key => {
+    try {
+      return createPublicKey({ key, format: 'der', type: 'spki' }) !== undefined
+    } catch {
+      return false
+    }
+  })
 }
 
 /** Shannon entropy of the byte frequencies, times the length: an upper bound of what the secret holds. */

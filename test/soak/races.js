@@ -1,0 +1,101 @@
+// Many processes trade one refresh token at the same moment, round after round, on one SQLite file. Prints a table;
+// fails unless each round has exactly one rotation, and none an alarm.
+//   node test/soak/races.js [--rounds 1000] [--processes 2,4,8] [--racers 16] [--json]
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import BetterSqlite from 'better-sqlite3'
+import Fastify from 'fastify'
+import accounts from 'fastify-accounts'
+import { sqliteStorage } from 'fastify-accounts/kysely'
+
+const { values: options } = parseArgs({
+  options: { rounds: { type: 'string', default: '1000' }, processes: { type: 'string', default: '2,4,8' }, racers: { type: 'string', default: '16' }, json: { type: 'boolean', default: false } }
+})
+const rounds = Number(options.rounds)
+const racers = Number(options.racers)
+const WINDOW_MS = 30_000
+const { now } = Date
+let shift = 0
+Date.now = () => now() + shift
+
+const figures = []
+for (const count of options.processes.split(',').map(Number)) figures.push(await race(count))
+if (options.json) console.log(JSON.stringify(figures))
+else console.table(figures)
+process.exitCode = figures.every(isFaultless) ? 0 : 1
+
+function isFaultless ({ rotations, alarms, refused, unavailable, forks, strays }) {
+  return rotations === rounds && [alarms, refused, unavailable, forks, strays].every(number => number === 0)
+}
+
+async function race (count) {
+  const folder = mkdtempSync(join(tmpdir(), 'accounts-races-'))
+  const file = join(folder, 'accounts.db')
+  const secret = randomBytes(32)
+  const app = Fastify()
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret, storage: await sqliteStorage(file), passwords: { argon2: { memoryKiB: 7168, iterations: 5 } } })
+  await app.ready()
+  const signedIn = await app.inject({ method: 'POST', url: '/auth/register', payload: { email: 'racer@example.com', password: 'violet harbor 92 lantern' } })
+  let token = signedIn.cookies.find(({ name }) => name === 'accounts_refresh').value
+  const workers = await Promise.all(Array.from({ length: count }, async () => await startWorker(file, secret)))
+  for (const worker of workers) await worker.ask('move', { milliseconds: shift })
+  const sql = new BetterSqlite(file, { readonly: true })
+  const row = () => sql.prepare('SELECT generation, revoked_at FROM accounts_sessions').get()
+
+  const figure = { processes: count, racers, rounds, trades: 0, rotations: 0, windows: 0, recoveries: 0, refused: 0, unavailable: 0, alarms: 0, forks: 0, strays: 0, seconds: 0 }
+  const start = now()
+  for (let round = 1; round <= rounds; round++) {
+    shift += WINDOW_MS + 1000
+    await Promise.all(workers.map(worker => worker.ask('move', { milliseconds: WINDOW_MS + 1000 })))
+    const startAt = now() + 3
+    const answers = (await Promise.all(workers.map(worker => worker.ask('race', { token, racers, startAt })))).flat()
+    const successors = answers.map(({ successor }) => successor).filter(Boolean)
+    const having = outcome => answers.filter(answer => answer.outcome === outcome).length
+    figure.trades += answers.length
+    figure.rotations += having('rotated')
+    figure.windows += having('window')
+    figure.recoveries += having('recovered')
+    figure.refused += answers.filter(({ statusCode }) => statusCode === 401).length
+    figure.unavailable += answers.filter(({ statusCode }) => statusCode >= 500).length
+    if (successors.length !== 1) figure.forks++
+    const { generation, revoked_at: revokedAt } = row()
+    if (revokedAt !== null) figure.alarms++
+    if (generation !== round) figure.strays++
+    token = successors[0] ?? token
+    if (figure.alarms > 0 || successors.length === 0) break
+  }
+  figure.seconds = Math.round((now() - start) / 100) / 10
+  for (const worker of workers) worker.stop()
+  sql.close()
+  await app.close()
+  rmSync(folder, { recursive: true })
+  return figure
+}
+
+async function startWorker (file, secret) {
+  const child = spawn(process.execPath, [join(import.meta.dirname, '..', 'workers', 'refresh-worker.js'), file, secret.toString('base64url')], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: { ...process.env, NODE_OPTIONS: '' } })
+  const waiting = new Map()
+  child.on('message', ({ id, result, error }) => {
+    const { resolve, reject } = waiting.get(id)
+    waiting.delete(id)
+    if (error === undefined) resolve(result)
+    else reject(new Error(error))
+  })
+  await new Promise((resolve, reject) => {
+    waiting.set('ready', { resolve, reject })
+    child.once('exit', status => reject(new Error(`a worker ended with ${status}: is the package built?`)))
+  })
+  let count = 0
+  return {
+    stop: () => child.disconnect(),
+    ask: async (name, input) => await new Promise((resolve, reject) => {
+      const id = ++count
+      waiting.set(id, { resolve, reject })
+      child.send({ id, name, ...input })
+    })
+  }
+}
