@@ -1,7 +1,6 @@
 import fp from 'fastify-plugin'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, RouteOptions } from 'fastify'
 import type { AccountsOptions } from '../types/options.ts'
-import type { RouteOptions } from 'fastify'
 import { createBegin, createLogin } from './accounts/login.ts'
 import { createChangePassword } from './accounts/password.ts'
 import { createRegister } from './accounts/register.ts'

@@ -43,10 +43,11 @@ export function createLiveness ({ storage, feed, capacity }: LivenessOptions): L
     max: capacity,
     dispose: standing => { standing.watched = false }
   })
-  /** When a session or a user (by id) last changed, on the scale of `readAt`. */
+  /** Changes heard of so far: the scale of `readAt`. */
   let heard = 0
   /** Of changes up to here we no longer know whom they concerned: perhaps anybody. */
   let forgottenUntil = 0
+  /** When a session or a user (by id) last changed. */
   const changedAt = new LRUCache<string, number>({
     max: capacity,
     dispose: (at, _id, reason) => { if (reason === 'evict') forgottenUntil = Math.max(forgottenUntil, at) }
