@@ -6,7 +6,7 @@ import { now } from '../clock.ts'
 import type { Credential } from '../credentials/credential.ts'
 import { answerHeaders, FST_ACCOUNTS_AUTHENTICATION_REQUIRED, FST_ACCOUNTS_FORBIDDEN, FST_ACCOUNTS_FRESH_LOGIN_REQUIRED, FST_ACCOUNTS_INTERNAL, isAccountsError } from '../errors.ts'
 import type { Hooks } from '../hooks.ts'
-import { varyByCaller } from '../requests/caching.ts'
+import { noteRefusal, varyByCaller } from '../requests/caching.ts'
 import { requireConsent } from './authorize.ts'
 import { resolvePolicy, type Rule } from './policy.ts'
 
@@ -18,33 +18,21 @@ export function createGuards (credentials: readonly Credential[], hooks: Hooks):
     const rule = resolvePolicy(policy, enabled)
     const accepted = credentials.filter(({ kind }) => rule.via.includes(kind))
 
-    // Callback style: where memory suffices, no promise is made between the socket and the handler.
+    // Callback style: where memory suffices, nothing is made between the socket and the handler, not even a promise.
     return function guardRoute (request, reply, done) {
-      // Another guard may have found a caller already, as in an "or" of @fastify/auth.
       const { principal: before } = request
-      const refuse = (thrown: unknown) => {
-        request.principal = before
-        done(toRefusal(thrown, request, reply, hooks))
-      }
-      const conclude = (principal: Principal | null) => {
-        let pending: Promise<void> | null
-        try {
-          pending = admit(rule, hooks, principal, request, reply)
-        } catch (error) {
-          return refuse(error)
-        }
-        if (pending === null) done()
-        else pending.then(() => done(), refuse)
-      }
-      let found: Principal | null | Promise<Principal | null>
+      let admission: Promise<void> | null
       try {
         varyByCaller(reply)
-        found = identify(accepted, 0, request, reply, rule)
+        const found = identify(accepted, 0, request, reply, rule)
+        admission = found instanceof Promise
+          ? found.then(async principal => { await admit(rule, hooks, principal, request, reply) })
+          : admit(rule, hooks, found, request, reply)
       } catch (error) {
-        return refuse(error)
+        return done(toRefusal(error, before, request, reply, hooks))
       }
-      if (found instanceof Promise) found.then(conclude, refuse)
-      else conclude(found)
+      if (admission === null) done()
+      else admission.then(() => done(), error => done(toRefusal(error, before, request, reply, hooks)))
     }
   }
 }
@@ -86,7 +74,10 @@ async function consult (rule: Rule, hooks: Hooks, principal: Principal, request:
 }
 
 /** Give a refusal its headers here, for an error handler of the host's need not know of them. */
-function toRefusal (thrown: unknown, request: FastifyRequest, reply: FastifyReply, hooks: Hooks): Error {
+function toRefusal (thrown: unknown, before: Principal | null, request: FastifyRequest, reply: FastifyReply, hooks: Hooks): Error {
+  // Another guard may have found a caller already, as in an "or" of @fastify/auth.
+  request.principal = before
+  noteRefusal(reply)
   const error = thrown instanceof Error ? thrown : new FST_ACCOUNTS_INTERNAL({ cause: thrown })
   if (!isAccountsError(error)) return error
   for (const [name, value] of Object.entries(answerHeaders(error))) {

@@ -1,10 +1,8 @@
-import { LRUCache } from 'lru-cache'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CookiePrincipal } from '../../types/principal.ts'
 import type { Liveness as Demand } from '../../types/policy.ts'
 import { now } from '../clock.ts'
 import { FST_ACCOUNTS_TOKEN_EXPIRED, FST_ACCOUNTS_TOKEN_INVALID } from '../errors.ts'
-import { DUPLICATE, readCookie } from '../requests/cookie-header.ts'
 import { isSafe, type OriginGuard } from '../requests/origin.ts'
 import type { Activity } from '../sessions/activity.ts'
 import type { Cookies } from '../sessions/cookies.ts'
@@ -40,19 +38,19 @@ interface Verdict {
 /** The access cookie of a browser session, renewed from the refresh cookie where that is wanted. */
 export function createAccessCookie (dependencies: AccessCookieDependencies): Credential {
   const { cookies, tokens, liveness, activity, signals, originGuard, refresh, capacity } = dependencies
-  const verdicts = new LRUCache<string, Verdict>({ max: capacity })
+  const verdicts = new Map<string, Verdict>()
   /** A route may have several guards; the cookies of one request are renewed once. */
   const renewals = new WeakMap<FastifyRequest, Promise<CookiePrincipal | null>>()
 
   return {
     kind: 'cookie',
     identify (request, reply, demand) {
-      cookies.refuseDuplicates(request, reply)
-      const token = take(request, cookies.accessName)
-      if (token === null) return renew(request, reply)
+      const token = cookies.takeAccess(request, reply)
+      const refreshToken = cookies.takeRefresh(request, reply)
+      if (token === null) return renew(refreshToken, request, reply)
       const verdict = verdicts.get(token)
       const time = now()
-      if (verdict === undefined || time >= verdict.expiresAt || !liveness.isUsable(verdict.standing, demand, time)) return examine(token, request, reply, demand)
+      if (verdict === undefined || time >= verdict.expiresAt || !liveness.isUsable(verdict.standing, demand, time)) return examine(token, refreshToken, request, reply, demand)
       return accept(verdict, request)
     }
   }
@@ -63,7 +61,7 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
     return verdict.principal
   }
 
-  async function examine (token: string, request: FastifyRequest, reply: FastifyReply, demand: Demand): Promise<CookiePrincipal | null> {
+  async function examine (token: string, refreshToken: string | null, request: FastifyRequest, reply: FastifyReply, demand: Demand): Promise<CookiePrincipal | null> {
     const reading = tokens.readAccess(token)
     if (reading.kind === 'invalid') throw new FST_ACCOUNTS_TOKEN_INVALID()
     if (reading.kind === 'valid') {
@@ -71,14 +69,13 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
       if (standing !== null) return accept(remember(token, reading.claims, standing), request)
     }
     // Expired, or of a session that is over: an answer that came late may have left it beside a newer refresh cookie.
-    const renewed = await renew(request, reply)
+    const renewed = await renew(refreshToken, request, reply)
     if (renewed !== null) return renewed
     throw reading.kind === 'expired' ? new FST_ACCOUNTS_TOKEN_EXPIRED() : new FST_ACCOUNTS_TOKEN_INVALID()
   }
 
-  function renew (request: FastifyRequest, reply: FastifyReply): Promise<CookiePrincipal | null> | null {
-    const token = refresh === null ? null : take(request, cookies.refreshName)
-    if (token === null) return null
+  function renew (token: string | null, request: FastifyRequest, reply: FastifyReply): Promise<CookiePrincipal | null> | null {
+    if (token === null || refresh === null) return null
     const renewal = renewals.get(request) ?? trade(token, request, reply)
     renewals.set(request, renewal)
     return renewal
@@ -106,6 +103,8 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
   function remember (token: string, claims: AccessClaims, standing: Standing): Verdict {
     const expiresAt = claims.exp * 1000
     const verdict = { generation: claims.gen, expiresAt, standing, principal: createPrincipal(standing, expiresAt) }
+    // The oldest falls out: to verify it again costs less than to keep book of who was seen last.
+    if (verdicts.size >= capacity) verdicts.delete(verdicts.keys().next().value!)
     verdicts.set(token, verdict)
     return verdict
   }
@@ -126,9 +125,4 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
       }
     })
   }
-}
-
-function take (request: FastifyRequest, name: string): string | null {
-  const token = readCookie(request.headers.cookie, name)
-  return token === DUPLICATE ? null : token
 }

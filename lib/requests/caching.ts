@@ -1,39 +1,33 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { CHALLENGE } from '../errors.ts'
 
-/** What caches must know of an answer; said last, so that no header of the host's can unsay it. */
-interface Caching { readonly varies: boolean, readonly isSecret: boolean }
+// What an answer must say besides its content; said last, so that no header of the host's can unsay it.
+const VARIES = 1
+const IS_SECRET = 2
+const WAS_REFUSED = 4
 
-const CACHING = Symbol('fastify-accounts.caching')
-type Marked = FastifyReply & { [CACHING]?: Caching }
+const MARKS = Symbol('fastify-accounts.marks')
+type Marked = FastifyReply & { [MARKS]: number }
+
+const mark = (reply: FastifyReply, flag: number) => { (reply as Marked)[MARKS] |= flag }
 
 /** This answer depends on who calls: a cache must not hand it to another (RFC 9110, 12.5.5). */
-export function varyByCaller (reply: FastifyReply): void {
-  const marked = reply as Marked
-  marked[CACHING] ??= VARIES
-}
+export const varyByCaller = (reply: FastifyReply): void => mark(reply, VARIES)
 
 /** This answer sets a cookie: nobody may keep it (RFC 9111, 5.2.2.5). */
-export function forbidStorage (reply: FastifyReply): void {
-  const marked = reply as Marked
-  marked[CACHING] = marked[CACHING]?.varies === true ? VARIES_AND_SECRET : SECRET
-}
+export const forbidStorage = (reply: FastifyReply): void => mark(reply, IS_SECRET)
 
-const VARIES: Caching = { varies: true, isSecret: false }
-const SECRET: Caching = { varies: false, isSecret: true }
-const VARIES_AND_SECRET: Caching = { varies: true, isSecret: true }
+/** A guard has refused. Another one may yet let the caller in, as in an "or" of @fastify/auth. */
+export const noteRefusal = (reply: FastifyReply): void => mark(reply, WAS_REFUSED)
 
 /** Write the headers of marked answers when they are sent. */
 export function addCachingHeaders (app: FastifyInstance): void {
-  app.decorateReply(CACHING, undefined)
+  app.decorateReply(MARKS, 0)
   app.addHook('onSend', (_request, reply, payload, done) => {
-    const caching = (reply as Marked)[CACHING]
-    if (caching?.varies === true) {
-      reply.header('vary', withCaller(reply.getHeader('vary')))
-      // A guard has refused, and then another let the caller in, as in an "or" of @fastify/auth.
-      if (reply.statusCode !== 401 && String(reply.getHeader('www-authenticate')).startsWith(CHALLENGE)) reply.removeHeader('www-authenticate')
-    }
-    if (caching?.isSecret === true) reply.header('cache-control', 'no-store')
+    const marks = (reply as Marked)[MARKS]
+    if ((marks & VARIES) !== 0) reply.header('vary', withCaller(reply.getHeader('vary')))
+    if ((marks & IS_SECRET) !== 0) reply.header('cache-control', 'no-store')
+    if ((marks & WAS_REFUSED) !== 0 && reply.statusCode !== 401) withdrawChallenge(reply)
     done(null, payload)
   })
 }
@@ -43,4 +37,8 @@ function withCaller (vary: number | string | string[] | undefined): string {
   const names = String(vary).split(',').map(name => name.trim()).filter(name => name !== '')
   const missing = ['Cookie', 'Authorization'].filter(name => !names.some(other => other === '*' || other.toLowerCase() === name.toLowerCase()))
   return [...names, ...missing].join(', ')
+}
+
+function withdrawChallenge (reply: FastifyReply): void {
+  if (String(reply.getHeader('www-authenticate')).startsWith(CHALLENGE)) reply.removeHeader('www-authenticate')
 }

@@ -58,7 +58,8 @@ export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDep
   scope.addHook('onRequest', async (request, reply) => {
     reply.header('cache-control', 'no-store')
     refuseDuplicates(request, SINGLE_HEADERS)
-    cookies.refuseDuplicates(request, reply)
+    cookies.takeAccess(request, reply)
+    cookies.takeRefresh(request, reply)
     // Also without a cookie: nobody may be logged in, or signed up, by another page (login CSRF).
     if (!isSafe(request.method)) originGuard.check(request)
   })

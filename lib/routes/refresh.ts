@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify'
 import { FST_ACCOUNTS_AUTHENTICATION_REQUIRED } from '../errors.ts'
-import { DUPLICATE, readCookie } from '../requests/cookie-header.ts'
 import type { RoutesDependencies } from './index.ts'
 import { addRoute } from './route.ts'
 import { SignedInAnswer } from './schemas.ts'
@@ -15,8 +14,8 @@ export function addRefresh (app: FastifyInstance, dependencies: RoutesDependenci
     answers: { 200: SignedInAnswer },
     errors: [401, 403],
     async handle (request, reply) {
-      const token = readCookie(request.headers.cookie, cookies.refreshName)
-      if (token === null || token === DUPLICATE) throw new FST_ACCOUNTS_AUTHENTICATION_REQUIRED()
+      const token = cookies.takeRefresh(request, reply)
+      if (token === null) throw new FST_ACCOUNTS_AUTHENTICATION_REQUIRED()
       for (const { sessionId } of readPresented(request)) originGuard.checkForSession(request, sessionId)
       const refreshed = await refresh(token, request)
       reply.header('accounts-refresh', refreshed.outcome)

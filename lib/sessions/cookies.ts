@@ -4,18 +4,19 @@ import { now } from '../clock.ts'
 import { FST_ACCOUNTS_COOKIE_DUPLICATE, FST_ACCOUNTS_COOKIE_TOO_LARGE } from '../errors.ts'
 import type { Settings } from '../options.ts'
 import { forbidStorage } from '../requests/caching.ts'
-import { DUPLICATE, readCookie } from '../requests/cookie-header.ts'
+import { createReadCookie, DUPLICATE, type ReadCookie } from '../requests/cookie-header.ts'
 import type { Minted } from '../tokens/tokens.ts'
 
 export interface Cookies {
-  readonly accessName: string
-  readonly refreshName: string
+  readonly readAccess: ReadCookie
+  readonly readRefresh: ReadCookie
   /** Set one or both cookies; without `remember` they end with the browser, else with their token. */
   set (reply: FastifyReply, tokens: { readonly access: Minted, readonly refresh: Minted | null }, remember: boolean): void
   /** Clear both, with the attributes that they were set with. */
   clear (reply: FastifyReply): void
-  /** Refuse, and clear, a cookie of ours that came twice: which of them is ours? @throws {FST_ACCOUNTS_COOKIE_DUPLICATE} */
-  refuseDuplicates (request: FastifyRequest, reply: FastifyReply): void
+  /** The token in it, or `null`. One that came twice is refused and both are cleared: which is ours? @throws {FST_ACCOUNTS_COOKIE_DUPLICATE} */
+  takeAccess (request: FastifyRequest, reply: FastifyReply): string | null
+  takeRefresh (request: FastifyRequest, reply: FastifyReply): string | null
 }
 
 /** RFC 6265bis, 5.6: browsers drop a cookie whose name and value together are larger. */
@@ -46,24 +47,29 @@ export async function createCookies (app: FastifyInstance, settings: Pick<Settin
   // Rounded up: 0 would mean "delete".
   const maxAge = (token: Minted) => Math.max(0, Math.ceil((token.expiresAt - now()) / 1000))
 
+  const readAccess = createReadCookie(access.name)
+  const readRefresh = createReadCookie(refresh.name)
   const clear = (reply: FastifyReply) => {
     write(reply, access, '', 0)
     write(reply, refresh, '', 0)
   }
 
+  const single = (token: ReturnType<ReadCookie>, reply: FastifyReply): string | null => {
+    if (token !== DUPLICATE) return token
+    clear(reply)
+    throw new FST_ACCOUNTS_COOKIE_DUPLICATE()
+  }
+
   return {
-    accessName: access.name,
-    refreshName: refresh.name,
+    readAccess,
+    readRefresh,
     set (reply, tokens, remember) {
       write(reply, access, tokens.access.token, remember ? maxAge(tokens.access) : null)
       if (tokens.refresh !== null) write(reply, refresh, tokens.refresh.token, remember ? maxAge(tokens.refresh) : null)
     },
     clear,
-    refuseDuplicates ({ headers: { cookie } }, reply) {
-      if (cookie === undefined || (readCookie(cookie, access.name) !== DUPLICATE && readCookie(cookie, refresh.name) !== DUPLICATE)) return
-      clear(reply)
-      throw new FST_ACCOUNTS_COOKIE_DUPLICATE()
-    }
+    takeAccess ({ headers: { cookie } }, reply) { return single(readAccess(cookie), reply) },
+    takeRefresh ({ headers: { cookie } }, reply) { return single(readRefresh(cookie), reply) }
   }
 }
 

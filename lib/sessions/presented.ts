@@ -1,5 +1,4 @@
 import type { FastifyRequest } from 'fastify'
-import { readCookie } from '../requests/cookie-header.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import type { Cookies } from './cookies.ts'
 
@@ -13,8 +12,8 @@ export function createReadPresented (cookies: Cookies, tokens: Tokens): ReadPres
   return request => {
     const header = request?.headers.cookie
     const found = [
-      read(readCookie(header, cookies.accessName), tokens.readAccess),
-      read(readCookie(header, cookies.refreshName), tokens.readRefresh)
+      read(cookies.readAccess(header), tokens.readAccess),
+      read(cookies.readRefresh(header), tokens.readRefresh)
     ].filter(presented => presented !== null)
     return found.filter(({ sessionId }, index) => found.findIndex(other => other.sessionId === sessionId) === index)
   }

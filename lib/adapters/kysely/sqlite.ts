@@ -80,8 +80,6 @@ async function open (file: string): Promise<{ readonly database: Database, reado
   const { default: BetterSqlite } = await import('better-sqlite3')
   const database = new BetterSqlite(file, { timeout: BLOCK_MS })
   await untilFree(async () => { database.pragma('journal_mode = WAL') })
-  // A commit that was acknowledged survives a power cut: a logout must not be undone by one.
-  database.pragma('synchronous = FULL')
   const checkPresence = file === ':memory:' ? () => {} : createPresenceCheck(resolve(file))
   return { database, checkPresence, db: new Kysely<Tables>({ dialect: new SqliteDialect({ database: prepareOnce(database, checkPresence) }) }) }
 }
@@ -103,15 +101,35 @@ async function migrate (db: Kysely<Tables>): Promise<string[]> {
 
 /** What Kysely needs of a database, with the few statements that there are prepared once each. */
 function prepareOnce (database: Database, checkPresence: () => void): SqliteDatabase {
+  const chooseDurability = createDurability(database)
   const statements = new Map<string, SqliteStatement>()
   return {
     prepare (source) {
       checkPresence()
+      chooseDurability(source)
       const statement = statements.get(source) ?? database.prepare(source) as SqliteStatement
       if (statements.size < MAX_STATEMENTS) statements.set(source, statement)
       return statement
     },
     close: () => { database.close() }
+  }
+}
+
+/** A session begins, goes on, was seen. */
+const FLEETING = /^\s*(insert into "accounts_sessions"|update "accounts_sessions" set "(generation|rotated_at)"|update accounts_sessions set\s+last_seen_at)/
+
+/**
+ * A commit is written through to the disk before it is acknowledged, so that no power cut gives back an ended session, an
+ * old password or a lost account. Only what begins or prolongs a session is not worth that wait, which holds up
+ * everything else: after a power cut its owner may have to log in again. A crash of the process loses neither.
+ */
+function createDurability (database: Database): (source: string) => void {
+  let level = ''
+  return source => {
+    const wanted = FLEETING.test(source) ? 'NORMAL' : 'FULL'
+    if (wanted === level || database.inTransaction) return
+    database.pragma(`synchronous = ${wanted}`)
+    level = wanted
   }
 }
 
