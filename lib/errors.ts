@@ -12,7 +12,8 @@ export const FST_ACCOUNTS_OPTION_INVALID = createError<[string, string]>('FST_AC
 export const FST_ACCOUNTS_POLICY_INVALID = createError<[string]>('FST_ACCOUNTS_POLICY_INVALID', 'Policy %s', 500)
 export const FST_ACCOUNTS_GUARD_UNCALLED = createError<[string, string]>('FST_ACCOUNTS_GUARD_UNCALLED', 'Route "%s" uses app.%s itself as a hook: call it, it makes the hook', 500)
 export const FST_ACCOUNTS_MIGRATION_PENDING = createError<[string]>('FST_ACCOUNTS_MIGRATION_PENDING', 'The database lacks migrations (%s): run "npx fastify-accounts migrate"', 500)
-export const FST_ACCOUNTS_MIGRATION_FAILED = createError<[string]>('FST_ACCOUNTS_MIGRATION_FAILED', 'Migration failed: %s', 500)
+export const FST_ACCOUNTS_MIGRATION_FAILED = createError<[string, { readonly cause: unknown }]>('FST_ACCOUNTS_MIGRATION_FAILED', 'Migration failed: %s', 500)
+export const FST_ACCOUNTS_STORAGE_UNOPENED = createError<[string, string, { readonly cause: unknown }]>('FST_ACCOUNTS_STORAGE_UNOPENED', 'Could not open %s: %s', 500)
 
 // Who calls.
 export const FST_ACCOUNTS_AUTHENTICATION_REQUIRED = refusal('FST_ACCOUNTS_AUTHENTICATION_REQUIRED', 'Authentication required', 401)
@@ -37,6 +38,7 @@ export const FST_ACCOUNTS_JSON_INVALID = refusal('FST_ACCOUNTS_JSON_INVALID', 'T
 export const FST_ACCOUNTS_HEADER_DUPLICATE = createError<[string]>('FST_ACCOUNTS_HEADER_DUPLICATE', 'The %s header came twice', 400, Error, false)
 export const FST_ACCOUNTS_BODY_TOO_LARGE = refusal('FST_ACCOUNTS_BODY_TOO_LARGE', 'The body is larger than 16 KiB', 413)
 export const FST_ACCOUNTS_MEDIA_TYPE_UNSUPPORTED = refusal('FST_ACCOUNTS_MEDIA_TYPE_UNSUPPORTED', 'The body must be application/json in UTF-8', 415)
+export const FST_ACCOUNTS_LAST_OWNER = refusal('FST_ACCOUNTS_LAST_OWNER', 'The last active owner must stay one', 409)
 export const FST_ACCOUNTS_EMAIL_TAKEN = refusal('FST_ACCOUNTS_EMAIL_TAKEN', 'This e-mail address has an account already', 409)
 export const FST_ACCOUNTS_USERNAME_TAKEN = refusal('FST_ACCOUNTS_USERNAME_TAKEN', 'This user name is taken', 409)
 export const FST_ACCOUNTS_EMAIL_INVALID = refusal('FST_ACCOUNTS_EMAIL_INVALID', 'Not a usable e-mail address', 422)

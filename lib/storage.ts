@@ -1,4 +1,4 @@
-import type { SessionRecord, Storage, Stores, UserRecord } from '../types/storage.ts'
+import type { Change, SessionRecord, Storage, Stores, UserRecord } from '../types/storage.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE, isAccountsError } from './errors.ts'
 
 /** The stores behind their boundary: each call answers in time, with a value of the right shape, or is 503. */
@@ -6,6 +6,8 @@ export interface GuardedStorage {
   readonly users: Stores['users']
   readonly sessions: Stores['sessions']
   atomically<T> (work: (stores: Pick<Stores, 'users' | 'sessions'>) => Promise<T>): Promise<T>
+  /** Tell the other nodes, where there is a way. */
+  publish (change: Change): Promise<void>
 }
 
 /** Nothing waits for ever: a call that is not answered in this time counts as failed. */
@@ -14,15 +16,16 @@ const DEADLINE_MS = 1000
 type Fits = (value: unknown, args: readonly unknown[]) => boolean
 
 /** Verbs of the ports and what each may return: an ill-typed value from an adapter must never pass for a live session. */
-const SHAPES: { readonly [Name in keyof Pick<Stores, 'users' | 'sessions'>]: { readonly [Verb in keyof Stores[Name]]: Fits } } = {
+const SHAPES: { readonly [Name in keyof Pick<Stores, 'users' | 'sessions'>]: { readonly [Verb in keyof Stores[Name]]-?: Fits } } = {
   users: {
     find: (value, [id]) => value === null || (isUser(value) && value.id === id),
     findByEmail: value => value === null || isUser(value),
     findByUsername: value => value === null || isUser(value),
-    create: value => value === 'created' || value === 'email-taken' || value === 'username-taken',
-    update: (value, [id]) => value === null || (isUser(value) && value.id === id),
+    list: value => Array.isArray(value) && value.every(isUser),
+    create: value => value === 'email-taken' || value === 'username-taken' || isUser(value),
+    update: (value, [id]) => value === null || value === 'last-owner' || (isUser(value) && value.id === id),
     changePassword: (value, [id, epoch]) => value === null || (isUser(value) && value.id === id && value.epoch > Number(epoch)),
-    delete: isBoolean
+    delete: value => value === 'deleted' || value === 'last-owner' || value === 'not-found'
   },
   sessions: {
     create: () => true,
@@ -59,15 +62,21 @@ export function guardStorage (storage: Storage, onFailure: (error: unknown) => v
     async atomically (work) {
       if (storage.atomically === undefined) return await work(stores)
       // Errors inside pass as they are, so that the adapter can tell a conflict and run the work again.
-      return await bounded(() => storage.atomically!(inner => work(checkedStores(inner, call => call()))), 2 * DEADLINE_MS)
+      return await bounded(() => storage.atomically!({ users: storage.users, sessions: storage.sessions }, inner => work(checkedStores(inner, call => call()))), 2 * DEADLINE_MS)
+    },
+    async publish (change) {
+      await bounded(async () => await storage.feed?.publish?.(change), DEADLINE_MS)
     }
   }
 }
 
+/** What a host's own store may leave out. */
+const OPTIONAL = new Set(['findByUsername', 'list'])
+
 /** @throws {FST_ACCOUNTS_OPTION_INVALID} at start, for what would be 503 on the first night otherwise */
 function requireVerbs (stores: Stores): void {
   for (const name of ['users', 'sessions'] as const) {
-    const missing = Object.keys(SHAPES[name]).find(verb => typeof (stores[name] as unknown as Record<string, unknown>)[verb] !== 'function')
+    const missing = Object.keys(SHAPES[name]).find(verb => !OPTIONAL.has(verb) && typeof (stores[name] as unknown as Record<string, unknown>)[verb] !== 'function')
     if (missing !== undefined) throw new FST_ACCOUNTS_OPTION_INVALID(`storage.${name}.${missing}`, 'is missing')
   }
 }
@@ -75,7 +84,7 @@ function requireVerbs (stores: Stores): void {
 type Run = <T>(call: () => Promise<T>) => Promise<T>
 
 function checkedStores (stores: Stores, run: Run): Pick<Stores, 'users' | 'sessions'> {
-  const checked = (name: 'users' | 'sessions') => Object.fromEntries(Object.entries<Fits>(SHAPES[name]).map(([verb, fits]) => {
+  const checked = (name: 'users' | 'sessions') => Object.fromEntries(Object.entries<Fits>(SHAPES[name]).filter(([verb]) => verb in stores[name]).map(([verb, fits]) => {
     const store = stores[name] as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
     return [verb, (...args: unknown[]) => run(async () => {
       const value = await store[verb]!(...args)

@@ -29,7 +29,7 @@ t.test('the curl lines of the README are those that the quickstart prints', asyn
 
 t.test('the README\'s table of errors and the table in the code are one', async t => {
   const documented = Object.fromEntries([...readme.matchAll(/^\| `(FST_ACCOUNTS_\w+)` \| (\w+) \| .+ \|$/gm)].map(match => [match[1], match[2]]))
-  const START = new Set(['FST_ACCOUNTS_OPTION_INVALID', 'FST_ACCOUNTS_POLICY_INVALID', 'FST_ACCOUNTS_GUARD_UNCALLED', 'FST_ACCOUNTS_MIGRATION_PENDING', 'FST_ACCOUNTS_MIGRATION_FAILED'])
+  const START = new Set(['FST_ACCOUNTS_OPTION_INVALID', 'FST_ACCOUNTS_POLICY_INVALID', 'FST_ACCOUNTS_GUARD_UNCALLED', 'FST_ACCOUNTS_MIGRATION_PENDING', 'FST_ACCOUNTS_MIGRATION_FAILED', 'FST_ACCOUNTS_STORAGE_UNOPENED'])
   const inCode = Object.fromEntries(Object.entries(errors).filter(([name]) => name.startsWith('FST_')).map(([name, create]) => {
     const error = new (create as new (...args: unknown[]) => { code: string, statusCode: number })('x', 'x')
     t.equal(error.code, name, 'the export name is the code')

@@ -8,6 +8,9 @@
  * - `Date` crosses the port, never a number; ids are opaque strings; secrets arrive as digests only.
  */
 import type { User } from './principal.ts'
+import type { RevocationFeed } from './revocation-feed.ts'
+
+export type { Change, RevocationFeed } from './revocation-feed.ts'
 
 export interface UserRecord extends User {
   /** PHC string; `null`: this account has no password. */
@@ -40,16 +43,40 @@ export interface UserChange {
   readonly disabled?: boolean
 }
 
+/** Where a page of users ended: the last one that it showed. */
+export interface UserCursor { readonly createdAt: Date, readonly id: string }
+
+export interface UserQuery {
+  /** Part of an address, user name or name, without regard to (ASCII) case; `null`: all users. */
+  readonly search: string | null
+  /** Only users that come after this one in the order. */
+  readonly after: UserCursor | null
+  readonly limit: number
+}
+
+/**
+ * A host may bring its own, over a users table that it has. `findByUsername` and `list` may be left out: then nobody
+ * logs in by user name, and there is no list of users.
+ *
+ * The last owner: a user with the role `owner` who is not disabled can't be disabled, deleted or lose that role while
+ * there is no other such user, also when two of them go at the same moment.
+ */
 export interface UserStore {
   find (id: string): Promise<UserRecord | null>
   findByEmail (emailKey: string): Promise<UserRecord | null>
-  findByUsername (usernameKey: string): Promise<UserRecord | null>
-  /** Insert, unless a key is taken; of racers with one key exactly one gets `created`. */
-  create (user: NewUser): Promise<'created' | 'email-taken' | 'username-taken'>
-  update (id: string, change: UserChange, at: Date): Promise<UserRecord | null>
+  findByUsername? (usernameKey: string): Promise<UserRecord | null>
+  /** Newest first; of one moment, greater ids first. */
+  list? (query: UserQuery): Promise<UserRecord[]>
+  /**
+   * Insert, unless a key is taken; of racers with one key exactly one gets the record. `id` is a proposal: a table
+   * whose ids are its own answers with its own.
+   */
+  create (user: NewUser): Promise<UserRecord | 'email-taken' | 'username-taken'>
+  /** `null`: no such user. */
+  update (id: string, change: UserChange, at: Date): Promise<UserRecord | 'last-owner' | null>
   /** Set the digest and raise the epoch, if the epoch is still `epoch`; `null`: it is not, or no such user. */
   changePassword (id: string, epoch: number, passwordDigest: string): Promise<UserRecord | null>
-  delete (id: string): Promise<boolean>
+  delete (id: string): Promise<'deleted' | 'last-owner' | 'not-found'>
 }
 
 export type RevokeReason = 'signed-out' | 'ended-by-user' | 'replaced' | 'reused' | 'password-changed' | 'disabled' | 'deleted' | 'ended-by-host'
@@ -109,24 +136,6 @@ export interface SessionStore {
   touch (activities: readonly SessionActivity[]): Promise<void>
   /** Forget sessions that ended before `before`; how many. */
   deleteEnded (before: Date): Promise<number>
-}
-
-/** A change that makes a verdict held in memory untrue. */
-export type Change =
-  | { readonly kind: 'session', readonly sessionId: string }
-  | { readonly kind: 'user', readonly userId: string }
-  /** Changes were missed: believe nothing that was read before. */
-  | { readonly kind: 'gap' }
-
-/** Tells every node what was revoked on any. */
-export interface RevocationFeed {
-  /** Hear of every change of another node, after its write. Changes of this node may come too. */
-  subscribe (listener: (change: Change) => void): () => void
-  /**
-   * Whether every change acknowledged anywhere more than a second ago has been delivered. Synchronous and cheap,
-   * for it is called on each request; may deliver changes before it returns.
-   */
-  isCurrent (): boolean
 }
 
 /** Records that the personal tokens' store keeps; the secret itself is never among them. */
@@ -221,11 +230,12 @@ export interface Storage extends Stores {
   /** Without one, `checked` asks the store every time. */
   readonly feed?: RevocationFeed
   /**
-   * Run `work` on stores whose writes land together or not at all. `work` may run again after a conflict, so it does
-   * nothing but call the stores, and writes before it reads. Left out: the stores are called one by one, which is
-   * safe (a session of an old epoch is dead) but may leave rows behind.
+   * Run `work` on stores whose writes land together or not at all. Of `stores`, those that are this storage's own take
+   * part; others (a host's users beside our sessions) are handed through as they are. `work` may run again after a
+   * conflict, so it does nothing but call the stores, and writes before it reads. Left out: the stores are called one
+   * by one, which is safe (a session of an old epoch is dead) but may leave rows behind.
    */
-  atomically?<T> (work: (stores: Stores) => Promise<T>): Promise<T>
+  atomically?<T> (stores: Stores, work: (stores: Stores) => Promise<T>): Promise<T>
   /** Close what this storage itself opened; called when the server that it was given to closes. Twice does no harm. */
   close?(): Promise<void>
 }

@@ -32,7 +32,7 @@ export function createLogin ({ storage, passwords, hooks }: AccountsDependencies
   async function find (input: LoginInput): Promise<UserRecord | null> {
     const found = loginKey(input)
     if (found === null) return null
-    return found.by === 'email' ? await storage.users.findByEmail(found.key) : await storage.users.findByUsername(found.key)
+    return found.by === 'email' ? await storage.users.findByEmail(found.key) : await storage.users.findByUsername?.(found.key) ?? null
   }
 }
 

@@ -31,10 +31,10 @@ export function createChangePassword ({ storage, passwords, liveness, signIn, si
     // Another change came first, so the password that was proved is no longer the current one.
     if (done === null) throw new FST_ACCOUNTS_PASSWORD_WRONG()
 
-    liveness.forget({ kind: 'user', userId: user.id })
     signOut.announce(user.id, done.ended, 'password-changed', request)
     hooks.record('password.changed', { userId: user.id, sessionId: done.session.id, request })
     hooks.notify('passwordChanged', { user: toUser(done.changed), request })
+    await liveness.announce({ kind: 'user', userId: user.id })
     return signIn.issue(done.changed, done.session)
   }
   /** The new session lives in the browser as the old one did. */

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Registration } from '../../types/accounts.ts'
-import type { NewUser, UserRecord } from '../../types/storage.ts'
+import type { NewUser } from '../../types/storage.ts'
 import { now } from '../clock.ts'
 import { FST_ACCOUNTS_EMAIL_TAKEN, FST_ACCOUNTS_USERNAME_TAKEN } from '../errors.ts'
 import { randomId } from '../random.ts'
@@ -30,20 +30,18 @@ export function createRegister ({ storage, passwords, signIn, signOut, readPrese
       passwordDigest: await passwords.hash(input.password),
       createdAt: new Date(now())
     }
-    const { emailKey, usernameKey, ...fields } = newUser
-    const user: UserRecord = { ...fields, emailVerified: false, disabled: false, epoch: 0 }
-    const session = signIn.prepare(user, request, true)
     const replaced = readPresented(request)
     const created = await storage.atomically(async stores => {
-      const outcome = await stores.users.create(newUser)
-      return { outcome, ended: outcome === 'created' ? await signIn.store(stores.sessions, session, replaced) : [] }
+      const user = await stores.users.create(newUser)
+      if (user === 'email-taken') throw new FST_ACCOUNTS_EMAIL_TAKEN()
+      if (user === 'username-taken') throw new FST_ACCOUNTS_USERNAME_TAKEN()
+      const session = signIn.prepare(user, request, true)
+      return { user, session, ended: await signIn.store(stores.sessions, session, replaced) }
     })
-    if (created.outcome === 'email-taken') throw new FST_ACCOUNTS_EMAIL_TAKEN()
-    if (created.outcome === 'username-taken') throw new FST_ACCOUNTS_USERNAME_TAKEN()
 
     for (const { userId, sessionId } of created.ended) signOut.announce(userId, [sessionId], 'replaced', request)
-    const issued = signIn.issue(user, session)
-    hooks.record('account.registered', { userId: user.id, sessionId: session.id, request })
+    const issued = signIn.issue(created.user, created.session)
+    hooks.record('account.registered', { userId: created.user.id, sessionId: created.session.id, request })
     await hooks.after('afterRegister', { user: issued.user, session: issued.session, request })
     return issued
   }

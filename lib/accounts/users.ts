@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { User } from '../../types/principal.ts'
 import type { UserChange } from '../../types/storage.ts'
 import { now } from '../clock.ts'
-import { FST_ACCOUNTS_PASSWORD_WRONG } from '../errors.ts'
+import { FST_ACCOUNTS_LAST_OWNER, FST_ACCOUNTS_PASSWORD_WRONG } from '../errors.ts'
 import { toUser } from '../sessions/records.ts'
 import type { AccountsDependencies } from './dependencies.ts'
 import { checkName, parseEmail } from './identifiers.ts'
@@ -22,24 +22,26 @@ export function createUsers ({ storage, passwords, liveness, signOut, hooks }: A
     const at = new Date(now())
     const { user, ended } = await storage.atomically(async stores => {
       const user = await stores.users.update(id, change, at)
+      if (user === 'last-owner') throw new FST_ACCOUNTS_LAST_OWNER()
       const ended = user !== null && change.disabled === true ? await stores.sessions.revokeAllForUser(id, { at, reason: 'disabled' }) : []
       return { user, ended }
     })
     if (user === null) return null
-    liveness.forget({ kind: 'user', userId: id })
     signOut.announce(id, ended, 'disabled', request)
     hooks.record('account.changed', { userId: id, reason: Object.keys(change).sort().join(' '), request })
+    await liveness.announce({ kind: 'user', userId: id })
     return toUser(user)
   }
 
   async function remove (id: string, request: FastifyRequest | null = null): Promise<boolean> {
     const { deleted, ended } = await storage.atomically(async stores => {
-      const deleted = await stores.users.delete(id)
-      return { deleted, ended: await stores.sessions.deleteAllForUser(id) }
+      const outcome = await stores.users.delete(id)
+      if (outcome === 'last-owner') throw new FST_ACCOUNTS_LAST_OWNER()
+      return { deleted: outcome === 'deleted', ended: await stores.sessions.deleteAllForUser(id) }
     })
-    liveness.forget({ kind: 'user', userId: id })
     signOut.announce(id, ended, 'deleted', request)
     if (deleted) hooks.record('account.deleted', { userId: id, request })
+    await liveness.announce({ kind: 'user', userId: id })
     return deleted
   }
 

@@ -16,7 +16,7 @@ export interface Standing {
 }
 
 export interface LivenessOptions {
-  readonly storage: Pick<GuardedStorage, 'sessions' | 'users'>
+  readonly storage: Pick<GuardedStorage, 'sessions' | 'users' | 'publish'>
   readonly feed: RevocationFeed | undefined
   /** Sessions to remember at most. */
   readonly capacity: number
@@ -30,6 +30,8 @@ export interface Liveness {
   resolve (sessionId: string, userId: string, demand: Demand): Promise<Standing | null>
   /** Make every standing of a session or user unusable, here and now. */
   forget (change: Change): void
+  /** Forget, and have every other node forget, what no feed may have seen: the users may be in a store of the host's. */
+  announce (change: Change): Promise<void>
   /** Whether a change of its session or user has been heard of since a standing was read. */
   hasChanged (standing: Standing): boolean
   onChange (listener: (change: Change) => void): void
@@ -101,6 +103,10 @@ export function createLiveness ({ storage, feed, capacity }: LivenessOptions): L
       return await ask(sessionId, userId)
     },
     forget,
+    async announce (change) {
+      forget(change)
+      await storage.publish(change)
+    },
     hasChanged,
     onChange: listener => { listeners.push(listener) },
     catchUp: () => feed?.isCurrent() === true,

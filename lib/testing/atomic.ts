@@ -1,20 +1,18 @@
-import { deepEqual, equal, rejects } from 'node:assert/strict'
+import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
 import type { ContractCase } from './storage-contract.ts'
-import { sampleSession, sampleUser } from './samples.ts'
+import { createUser, sampleSession } from './samples.ts'
 
 export const atomicCases: readonly ContractCase[] = [
   {
     title: 'S-I15 writes of one unit of work land together',
     async run (storage) {
       if (storage.atomically === undefined) return
-      const user = sampleUser()
-      const session = sampleSession(user.id)
-      const outcome = await storage.atomically(async stores => {
-        await stores.users.create(user)
+      const { user, session } = await storage.atomically(storage, async stores => {
+        const user = await createUser(stores.users)
+        const session = sampleSession(user.id)
         await stores.sessions.create(session)
-        return 'done'
+        return { user, session }
       })
-      equal(outcome, 'done')
       deepEqual([(await storage.users.find(user.id))?.id, (await storage.sessions.find(session.id))?.id], [user.id, session.id])
     }
   },
@@ -22,23 +20,34 @@ export const atomicCases: readonly ContractCase[] = [
     title: 'S-I15 or not at all, when the work fails half-way',
     async run (storage) {
       if (storage.atomically === undefined) return
-      const user = sampleUser()
+      const user = await createUser(storage.users)
+      const session = sampleSession(user.id)
       const failure = new RangeError('half-way')
-      await rejects(storage.atomically(async stores => {
-        await stores.users.create(user)
+      await rejects(storage.atomically(storage, async stores => {
+        await stores.sessions.create(session)
         throw failure
       }), failure)
-      equal(await storage.users.find(user.id), null)
-      equal(await storage.users.create(user), 'created', 'and nothing stays locked')
+      equal(await storage.sessions.find(session.id), null)
+      await storage.sessions.create(session)
+    }
+  },
+  {
+    title: 'a store that belongs to somebody else is handed through a unit of work as it is',
+    async run (storage) {
+      if (storage.atomically === undefined) return
+      const foreign = { ...storage.users }
+      await storage.atomically({ users: foreign, sessions: storage.sessions }, async stores => {
+        ok(stores.users === foreign)
+        ok(stores.sessions !== storage.sessions, 'ours takes part in the transaction')
+      })
     }
   },
   {
     title: 'units of work that race do not mix',
     async run (storage) {
       if (storage.atomically === undefined) return
-      const user = sampleUser()
-      await storage.users.create(user)
-      const outcomes = await Promise.all(Array.from({ length: 8 }, async (_, index) => await storage.atomically!(async stores => {
+      const user = await createUser(storage.users)
+      const outcomes = await Promise.all(Array.from({ length: 8 }, async (_, index) => await storage.atomically!(storage, async stores => {
         const changed = await stores.users.changePassword(user.id, 0, `digest ${index}`)
         if (changed !== null) await stores.sessions.create(sampleSession(user.id, { epoch: changed.epoch }))
         return changed !== null

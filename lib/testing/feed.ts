@@ -1,8 +1,9 @@
 import { equal, ok } from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
 import type { Change, Storage } from '../../types/storage.ts'
 import type { ContractCase } from './storage-contract.ts'
 import { monotonic, pause } from '../clock.ts'
-import { after, NOON, sampleSession, sampleUser } from './samples.ts'
+import { after, createUser, NOON, sampleSession } from './samples.ts'
 
 /** Whether the feed says it within the second that it has. */
 async function listen ({ feed }: Storage, isAwaited: (change: Change) => boolean, act: () => Promise<unknown>): Promise<boolean> {
@@ -22,8 +23,7 @@ export const feedCases: readonly ContractCase[] = [
     title: 'the feed is current, and tells within a second of a revoked and of a deleted session',
     async run (storage) {
       if (storage.feed === undefined) return
-      const user = sampleUser()
-      await storage.users.create(user)
+      const user = await createUser(storage.users)
       ok(storage.feed.isCurrent())
       for (const end of [
         async (id: string) => await storage.sessions.revoke(id, { at: after(1), reason: 'signed-out' }),
@@ -39,8 +39,7 @@ export const feedCases: readonly ContractCase[] = [
     title: 'the feed tells of every change of a user',
     async run (storage) {
       if (storage.feed === undefined) return
-      const user = sampleUser()
-      await storage.users.create(user)
+      const user = await createUser(storage.users)
       for (const change of [
         async () => await storage.users.update(user.id, { roles: ['owner'] }, NOON),
         async () => await storage.users.update(user.id, { disabled: true }, NOON),
@@ -52,13 +51,21 @@ export const feedCases: readonly ContractCase[] = [
     }
   },
   {
+    title: 'the feed tells of what is published on it',
+    async run (storage) {
+      const { feed } = storage
+      if (feed?.publish === undefined) return
+      const changes: Change[] = [{ kind: 'user', userId: 'somebody of another store: ü \'"\\' }, { kind: 'session', sessionId: 'a session elsewhere' }, { kind: 'gap' }]
+      for (const change of changes) ok(await listen(storage, heard => isDeepStrictEqual(heard, change), async () => await feed.publish!(change)))
+    }
+  },
+  {
     title: 'who unsubscribes hears nothing more',
     async run (storage) {
       if (storage.feed === undefined) return
       let heard = 0
       storage.feed.subscribe(() => { heard++ })()
-      const user = sampleUser()
-      await storage.users.create(user)
+      const user = await createUser(storage.users)
       await listen(storage, change => change.kind === 'user' && change.userId === user.id, async () => await storage.users.delete(user.id))
       equal(heard, 0)
     }

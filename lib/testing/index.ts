@@ -1,1 +1,1 @@
-export { storageContract, type ContractCase } from './storage-contract.ts'
+export { storageContract, userContract, type ContractCase } from './storage-contract.ts'

@@ -1,5 +1,6 @@
+import { fail } from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import type { NewUser, SessionRecord } from '../../types/storage.ts'
+import type { NewUser, SessionRecord, UserRecord, UserStore } from '../../types/storage.ts'
 
 const id = () => randomBytes(18).toString('base64url')
 
@@ -10,6 +11,14 @@ export const after = (seconds: number, since = NOON) => new Date(since.getTime()
 export function sampleUser (change: Partial<NewUser> = {}): NewUser {
   const name = id().toLowerCase()
   return { id: id(), email: `${name}@example.com`, emailKey: `${name}@example.com`, username: null, usernameKey: null, name: null, roles: [], passwordDigest: '$argon2id$sample', createdAt: NOON, ...change }
+}
+
+/** Store a sample; its id is the one that the store gave it. */
+export async function createUser (users: UserStore, change: Partial<NewUser> = {}): Promise<UserRecord & Pick<NewUser, 'emailKey' | 'usernameKey'>> {
+  const sample = sampleUser(change)
+  const user = await users.create(sample)
+  if (typeof user === 'string') fail(`create: ${user}`)
+  return { ...user, emailKey: sample.emailKey, usernameKey: sample.usernameKey }
 }
 
 export function sampleSession (userId: string, change: Partial<SessionRecord> = {}): SessionRecord {

@@ -1,11 +1,10 @@
 import { deepEqual, equal } from 'node:assert/strict'
 import type { Storage } from '../../types/storage.ts'
 import type { ContractCase } from './storage-contract.ts'
-import { after, NOON, race, sampleSession, sampleUser } from './samples.ts'
+import { after, createUser, NOON, race, sampleSession } from './samples.ts'
 
 async function withSession ({ users, sessions }: Storage, change: Parameters<typeof sampleSession>[1] = {}) {
-  const user = sampleUser()
-  await users.create(user)
+  const user = await createUser(users)
   const session = sampleSession(user.id, change)
   await sessions.create(session)
   return { user, session }

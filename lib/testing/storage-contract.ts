@@ -12,7 +12,10 @@ export interface ContractCase {
 }
 
 /**
- * What an adapter is held to, for any test runner: give each case a storage (it may share one; ids are random), and
- * let a rejection fail the test.
+ * What an adapter is held to, for any test runner: give each case a storage (it may share one; ids are random) in a
+ * database for tests alone, and let a rejection fail the test.
  */
 export const storageContract: readonly ContractCase[] = [...userCases, ...sessionCases, ...atomicCases, ...feedCases]
+
+/** The part of it that a users store of a host's own is held to. */
+export const userContract = userCases

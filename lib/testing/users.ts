@@ -1,23 +1,25 @@
-import { deepEqual, equal, notEqual } from 'node:assert/strict'
+import { deepEqual, equal, fail, notEqual } from 'node:assert/strict'
+import type { UserRecord, UserStore } from '../../types/storage.ts'
 import type { ContractCase } from './storage-contract.ts'
-import { NOON, race, sampleUser } from './samples.ts'
+import { after, createUser, NOON, race, sampleUser } from './samples.ts'
 
 export const userCases: readonly ContractCase[] = [
   {
     title: 'a user is found by id, e-mail key and user-name key, with every field as it was given',
     async run ({ users }) {
-      const sample = sampleUser({ username: 'Ada', usernameKey: sampleUser().id.toLowerCase(), name: 'Ada Lovelace ✓', roles: ['editor', 'owner'] })
-      equal(await users.create(sample), 'created')
-      const expected = { id: sample.id, email: sample.email, emailVerified: false, username: 'Ada', name: 'Ada Lovelace ✓', roles: ['editor', 'owner'], disabled: false, createdAt: NOON, passwordDigest: sample.passwordDigest, epoch: 0 }
-      for (const found of [await users.find(sample.id), await users.findByEmail(sample.emailKey), await users.findByUsername(sample.usernameKey!)]) deepEqual({ ...found }, expected)
+      const sample = sampleUser({ username: 'Ada', usernameKey: sampleUser().id.toLowerCase(), name: 'Ada Lovelace ✓', roles: ['editor', 'author'] })
+      const created = record(await users.create(sample))
+      const expected = { id: created.id, email: sample.email, emailVerified: false, username: 'Ada', name: 'Ada Lovelace ✓', roles: ['editor', 'author'], disabled: false, createdAt: NOON, passwordDigest: sample.passwordDigest, epoch: 0 }
+      for (const found of [created, await users.find(created.id), await users.findByEmail(sample.emailKey)]) deepEqual({ ...found, ...expected }, { ...found })
+      if (users.findByUsername !== undefined) deepEqual({ ...await users.findByUsername(sample.usernameKey!) }, { ...created })
     }
   },
   {
     title: 'an unknown user is null, also for ids and keys that look like SQL, wildcards or object members',
     async run ({ users }) {
-      await users.create(sampleUser())
+      await createUser(users)
       for (const text of ['', '%', '_', "' or 1=1 --", '__proto__', 'constructor', '\\', '*']) {
-        deepEqual([await users.find(text), await users.findByEmail(text), await users.findByUsername(text)], [null, null, null])
+        deepEqual([await users.find(text), await users.findByEmail(text), await users.findByUsername?.(text) ?? null], [null, null, null])
       }
     }
   },
@@ -26,36 +28,37 @@ export const userCases: readonly ContractCase[] = [
     async run ({ users }) {
       const { emailKey } = sampleUser()
       const outcomes = await race(16, async () => await users.create(sampleUser({ emailKey })))
-      deepEqual(outcomes.toSorted(), ['created', ...Array<string>(15).fill('email-taken')])
+      const [winner, ...others] = outcomes.toSorted((one, other) => Number(typeof one === 'string') - Number(typeof other === 'string'))
+      deepEqual(others, Array<string>(15).fill('email-taken'))
+      deepEqual(await users.findByEmail(emailKey), winner)
     }
   },
   {
     title: 'a taken user name is told from a taken address, and several users have none',
     async run ({ users }) {
       const usernameKey = sampleUser().id.toLowerCase()
-      equal(await users.create(sampleUser({ username: usernameKey, usernameKey })), 'created')
-      equal(await users.create(sampleUser({ username: usernameKey, usernameKey })), 'username-taken')
-      equal(await users.create(sampleUser()), 'created')
-      equal(await users.create(sampleUser()), 'created')
+      await createUser(users, { username: usernameKey, usernameKey })
+      if (users.findByUsername !== undefined) equal(await users.create(sampleUser({ username: usernameKey, usernameKey })), 'username-taken')
+      await createUser(users)
+      await createUser(users)
     }
   },
   {
     title: 'update changes what it names and nothing else; disabling raises the epoch, enabling does not',
     async run ({ users }) {
-      const sample = sampleUser({ name: 'Ada', roles: ['editor'] })
-      await users.create(sample)
-      deepEqual(pick(await users.update(sample.id, { roles: ['owner'] }, NOON)), { name: 'Ada', roles: ['owner'], disabled: false, epoch: 0 })
-      deepEqual(pick(await users.update(sample.id, { name: null }, NOON)), { name: null, roles: ['owner'], disabled: false, epoch: 0 })
-      deepEqual(pick(await users.update(sample.id, { disabled: true }, NOON)), { name: null, roles: ['owner'], disabled: true, epoch: 1 })
-      deepEqual(pick(await users.update(sample.id, { disabled: false }, NOON)), { name: null, roles: ['owner'], disabled: false, epoch: 1 })
+      const { id } = await createUser(users, { name: 'Ada', roles: ['editor'] })
+      deepEqual(pick(await users.update(id, { roles: ['author'] }, NOON)), { name: 'Ada', roles: ['author'], disabled: false, epoch: 0 })
+      deepEqual(pick(await users.update(id, { name: null }, NOON)), { name: null, roles: ['author'], disabled: false, epoch: 0 })
+      deepEqual(pick(await users.update(id, { disabled: true }, NOON)), { name: null, roles: ['author'], disabled: true, epoch: 1 })
+      deepEqual(pick(await users.update(id, { disabled: false }, NOON)), { name: null, roles: ['author'], disabled: false, epoch: 1 })
       equal(await users.update('unknown', { name: 'x' }, NOON), null)
+      equal(await users.update('unknown', { disabled: true }, NOON), null)
     }
   },
   {
     title: 'of 16 racers that change the password of one epoch exactly one succeeds',
     async run ({ users }) {
-      const sample = sampleUser()
-      await users.create(sample)
+      const sample = await createUser(users)
       const winners = (await race(16, async index => await users.changePassword(sample.id, 0, `digest ${index}`))).filter(user => user !== null)
       equal(winners.length, 1)
       const user = await users.find(sample.id)
@@ -67,15 +70,83 @@ export const userCases: readonly ContractCase[] = [
   {
     title: 'a deleted user is gone, once, and the address is free again',
     async run ({ users }) {
-      const sample = sampleUser()
-      await users.create(sample)
-      deepEqual((await race(4, async () => await users.delete(sample.id))).toSorted(), [false, false, false, true])
-      equal(await users.find(sample.id), null)
-      equal(await users.create(sampleUser({ emailKey: sample.emailKey })), 'created')
+      const { id, emailKey } = await createUser(users)
+      deepEqual((await race(4, async () => await users.delete(id))).toSorted(), ['deleted', 'not-found', 'not-found', 'not-found'])
+      equal(await users.find(id), null)
+      await createUser(users, { emailKey })
+    }
+  },
+  {
+    title: 'the last active owner can\'t be disabled, deleted or lose the role; of several who all go at once, in whatever way, exactly one has to stay',
+    async run ({ users }) {
+      const takes = takings(users)
+      let last = await createUser(users, { roles: ['owner'] })
+      await endOtherOwners(users, last.id)
+      for (const take of takes) equal(await take(last.id), 'last-owner')
+      deepEqual(pick(await users.find(last.id)), { name: null, roles: ['owner'], disabled: false, epoch: 0 })
+      deepEqual(pick(await users.update(last.id, { roles: ['owner', 'editor'], name: 'Ada' }, NOON)), { name: 'Ada', roles: ['owner', 'editor'], disabled: false, epoch: 0 })
+
+      const disabled = await createUser(users, { roles: ['owner'] })
+      await users.update(disabled.id, { disabled: true }, NOON)
+      for (const take of takes) equal(await take(last.id), 'last-owner', 'a disabled owner does not count')
+      for (const take of takes) notEqual(await take((await createUser(users, { roles: ['owner'] })).id), 'last-owner')
+
+      for (let round = 0; round < 4; round++) {
+        const owners = [last, ...await race(7, async () => await createUser(users, { roles: ['owner'] }))]
+        const outcomes = await race(8, async index => await takes[(index + round) % takes.length]!(owners[index]!.id))
+        equal(outcomes.filter(outcome => outcome === 'last-owner').length, 1)
+        last = owners[outcomes.indexOf('last-owner')]!
+      }
+    }
+  },
+  {
+    title: 'the list has the newest first, page by page, and finds parts of addresses and names',
+    async run ({ users }) {
+      if (users.list === undefined) return
+      const mark = sampleUser().id.toLowerCase()
+      const created: UserRecord[] = []
+      for (const [index, name] of ['Grace%Hopper', 'Ada_Lovelace', 'Edsger\\Dijkstra', null].entries()) {
+        // Two of one moment: their ids tell them apart.
+        const email = `${mark}-${index}@example.com`
+        created.push(record(await users.create(sampleUser({ email, emailKey: email, name, createdAt: after(Math.max(index, 1)) }))))
+      }
+      const list = async (search: string, last: UserRecord | null = null, limit = 10) => (await users.list!({ search, after: last === null ? null : { createdAt: last.createdAt, id: last.id }, limit })).filter(user => created.some(({ id }) => id === user.id))
+      const all = await list(mark)
+      deepEqual(all.map(({ createdAt }) => createdAt), [after(3), after(2), after(1), after(1)])
+      deepEqual((await list(mark.toUpperCase())).length, 4)
+      deepEqual(await list(mark, null, 3), all.slice(0, 3))
+      deepEqual(await list(mark, all[2]), all.slice(3), 'nobody is shown twice or left out')
+      deepEqual(await list(mark, all[3]), [])
+      for (const [search, name] of [['grace%', 'Grace%Hopper'], ['a_love', 'Ada_Lovelace'], ['R\\D', 'Edsger\\Dijkstra']] as const) {
+        deepEqual((await list(search)).map(user => user.name), [name], 'wildcards stand for themselves')
+      }
+      deepEqual(await list('e%p'), [])
     }
   }
 ]
 
-function pick (user: { name: string | null, roles: readonly string[], disabled: boolean, epoch: number } | null) {
-  return user && { name: user.name, roles: user.roles, disabled: user.disabled, epoch: user.epoch }
+/** The three ways in which an owner goes. */
+function takings (users: UserStore): ReadonlyArray<(id: string) => Promise<unknown>> {
+  return [
+    async id => await users.update(id, { disabled: true }, NOON),
+    async id => await users.update(id, { roles: ['editor'] }, NOON),
+    async id => await users.delete(id)
+  ]
+}
+
+/** Other cases, and other runs, may have left some. */
+async function endOtherOwners (users: UserStore, id: string): Promise<void> {
+  if (users.list === undefined) return
+  const query = { search: null, limit: 100 }
+  for (let page = await users.list({ ...query, after: null }); page.length > 0; page = await users.list({ ...query, after: page.at(-1)! })) {
+    for (const other of page) { if (other.id !== id && other.roles.includes('owner')) await users.update(other.id, { roles: [] }, NOON) }
+  }
+}
+
+function record (user: Awaited<ReturnType<UserStore['create']>>): UserRecord {
+  return typeof user === 'string' ? fail(user) : user
+}
+
+function pick (user: UserRecord | string | null) {
+  return typeof user !== 'object' || user === null ? user : { name: user.name, roles: user.roles, disabled: user.disabled, epoch: user.epoch }
 }

@@ -12,7 +12,7 @@ export function tapStorage (storage: Storage, tap: Tap): Storage {
   return {
     ...storage,
     ...tapStores(storage, tap),
-    ...(atomically === undefined ? {} : { atomically: async work => await atomically(async stores => await work(tapStores(stores, tap, 'atomically '))) })
+    ...(atomically === undefined ? {} : { atomically: async (_stores, work) => await atomically(storage, async stores => await work(tapStores(stores, tap, 'atomically '))) })
   }
 }
 

@@ -1,98 +1,112 @@
-import { sql, Migrator, type Kysely, type Migration } from 'kysely'
+import { Migrator, sql, type Kysely, type Migration } from 'kysely'
+import { FST_ACCOUNTS_MIGRATION_FAILED, FST_ACCOUNTS_MIGRATION_PENDING } from '../../errors.ts'
+import type { Dialect, DialectName } from './dialects.ts'
+import { nameOf, type Naming } from './naming.ts'
+import { createPostgresTriggers, createSqliteTriggers } from './triggers.ts'
 import type { Tables } from './tables.ts'
 
+export interface MigrateOptions {
+  /**
+   * Bring an existing database up to date when it is opened. An empty one always is.
+   * @default true, but in production (`NODE_ENV`) false: then missing steps are an error that names the command
+   */
+  readonly migrate?: boolean
+}
+
+/** What a migration works on. */
+export interface Target { readonly db: Kysely<Tables>, readonly dialect: Dialect, readonly naming: Naming }
+
+const TYPES = {
+  sqlite: { time: sql`integer`, boolean: sql`integer`, list: sql`text` },
+  postgres: { time: sql`timestamptz(3)`, boolean: sql`boolean`, list: sql`jsonb` }
+} as const satisfies Record<DialectName, object>
+
 /** Every step that ever was released, by name. A released step is never edited: a later one corrects it. */
-const MIGRATIONS: Readonly<Record<string, Migration>> = {
-  '0001-users-and-sessions': {
-    async up (db: Kysely<unknown>) {
-      await db.schema.createTable('accounts_users')
-        .addColumn('id', 'text', column => column.primaryKey())
-        .addColumn('email', 'text', column => column.notNull())
-        .addColumn('email_key', 'text', column => column.notNull().unique())
-        .addColumn('email_verified_at', 'integer')
-        .addColumn('username', 'text')
-        .addColumn('username_key', 'text', column => column.unique())
-        .addColumn('name', 'text')
-        .addColumn('roles', 'text', column => column.notNull())
-        .addColumn('password_digest', 'text')
-        .addColumn('epoch', 'integer', column => column.notNull())
-        .addColumn('disabled_at', 'integer')
-        .addColumn('created_at', 'integer', column => column.notNull())
-        .execute()
-      await db.schema.createTable('accounts_sessions')
-        .addColumn('id', 'text', column => column.primaryKey())
-        .addColumn('user_id', 'text', column => column.notNull())
-        .addColumn('epoch', 'integer', column => column.notNull())
-        .addColumn('generation', 'integer', column => column.notNull())
-        .addColumn('rotated_at', 'integer', column => column.notNull())
-        .addColumn('acknowledged_generation', 'integer', column => column.notNull())
-        .addColumn('created_at', 'integer', column => column.notNull())
-        .addColumn('authenticated_at', 'integer', column => column.notNull())
-        .addColumn('last_seen_at', 'integer', column => column.notNull())
-        .addColumn('idle_expires_at', 'integer', column => column.notNull())
-        .addColumn('expires_at', 'integer', column => column.notNull())
-        .addColumn('remember', 'integer', column => column.notNull())
-        .addColumn('user_agent', 'text')
-        .addColumn('address', 'text')
-        .addColumn('revoked_at', 'integer')
-        .addColumn('revoke_reason', 'text')
-        .modifyEnd(sql`without rowid`)
-        .execute()
-      await db.schema.createIndex('accounts_sessions_user').on('accounts_sessions').columns(['user_id', 'created_at']).execute()
-      await db.schema.createIndex('accounts_sessions_idle').on('accounts_sessions').column('idle_expires_at').execute()
-      await sql`create index accounts_sessions_revoked on accounts_sessions (revoked_at) where revoked_at is not null`.execute(db)
-      await db.schema.createTable('accounts_changes')
-        .addColumn('id', 'integer', column => column.primaryKey().autoIncrement())
-        .addColumn('session_id', 'text')
-        .addColumn('user_id', 'text')
-        .addColumn('at', 'integer', column => column.notNull())
-        .execute()
-      await db.schema.createIndex('accounts_changes_at').on('accounts_changes').column('at').execute()
-      await createTriggers(db)
+function createMigrations ({ dialect, naming }: Target): Record<string, Migration> {
+  const types = TYPES[dialect.name]
+  const isSqlite = dialect.name === 'sqlite'
+  const index = (db: Kysely<Tables>, name: string) => db.schema.createIndex(nameOf(name, naming))
+  return {
+    '0001-users-and-sessions': {
+      async up (db: Kysely<Tables>) {
+        await db.schema.createTable('accounts_users')
+          .addColumn('id', 'text', column => column.primaryKey())
+          .addColumn('email', 'text', column => column.notNull())
+          .addColumn('email_key', 'text', column => column.notNull().unique())
+          .addColumn('email_verified_at', types.time)
+          .addColumn('username', 'text')
+          .addColumn('username_key', 'text', column => column.unique())
+          .addColumn('name', 'text')
+          .addColumn('roles', types.list, column => column.notNull())
+          .addColumn('password_digest', 'text')
+          .addColumn('epoch', 'integer', column => column.notNull())
+          .addColumn('disabled_at', types.time)
+          .addColumn('created_at', types.time, column => column.notNull())
+          .execute()
+        await db.schema.createTable('accounts_sessions')
+          .addColumn('id', 'text', column => column.primaryKey())
+          .addColumn('user_id', 'text', column => column.notNull())
+          .addColumn('epoch', 'integer', column => column.notNull())
+          .addColumn('generation', 'integer', column => column.notNull())
+          .addColumn('rotated_at', types.time, column => column.notNull())
+          .addColumn('acknowledged_generation', 'integer', column => column.notNull())
+          .addColumn('created_at', types.time, column => column.notNull())
+          .addColumn('authenticated_at', types.time, column => column.notNull())
+          .addColumn('last_seen_at', types.time, column => column.notNull())
+          .addColumn('idle_expires_at', types.time, column => column.notNull())
+          .addColumn('expires_at', types.time, column => column.notNull())
+          .addColumn('remember', types.boolean, column => column.notNull())
+          .addColumn('user_agent', 'text')
+          .addColumn('address', 'text')
+          .addColumn('revoked_at', types.time)
+          .addColumn('revoke_reason', 'text')
+          .$call(table => isSqlite ? table.modifyEnd(sql`without rowid`) : table)
+          .execute()
+        await index(db, 'accounts_sessions_user').on('accounts_sessions').columns(['user_id', 'created_at']).execute()
+        await index(db, 'accounts_sessions_idle').on('accounts_sessions').column('idle_expires_at').execute()
+        await index(db, 'accounts_sessions_revoked').on('accounts_sessions').column('revoked_at').where('revoked_at', 'is not', null).execute()
+        if (isSqlite) await createSqliteTriggers(db, naming)
+        else await createPostgresTriggers(db, naming)
+      }
+    },
+
+    '0002-list-of-users': {
+      async up (db: Kysely<Tables>) {
+        await index(db, 'accounts_users_created').on('accounts_users').columns(['created_at', 'id']).execute()
+      }
     }
   }
 }
 
-/**
- * The change log is written by the database itself, in the transaction of the change: no writer can forget it, not
- * even a person at a SQL prompt.
- */
-async function createTriggers (db: Kysely<unknown>): Promise<void> {
-  const now = sql.raw('cast(unixepoch(\'subsec\') * 1000 as integer)')
-  await sql`create trigger accounts_session_ended after update of user_id, epoch, revoked_at, expires_at, idle_expires_at on accounts_sessions
-    when new.user_id <> old.user_id or new.epoch <> old.epoch or new.revoked_at is not old.revoked_at
-      or new.expires_at <> old.expires_at or new.idle_expires_at < old.idle_expires_at
-    begin insert into accounts_changes (session_id, at) values (old.id, ${now}); end`.execute(db)
-  await sql`create trigger accounts_session_deleted after delete on accounts_sessions
-    begin insert into accounts_changes (session_id, at) values (old.id, ${now}); end`.execute(db)
-  await sql`create trigger accounts_user_changed after update on accounts_users
-    begin insert into accounts_changes (user_id, at) values (old.id, ${now}); end`.execute(db)
-  await sql`create trigger accounts_user_deleted after delete on accounts_users
-    begin insert into accounts_changes (user_id, at) values (old.id, ${now}); end`.execute(db)
-}
-
-function createMigrator (db: Kysely<Tables>): Migrator {
+function createMigrator (target: Target): Migrator {
+  const { db, naming } = target
   return new Migrator({
     db,
-    provider: { getMigrations: async () => MIGRATIONS },
-    migrationTableName: 'accounts_migrations',
-    migrationLockTableName: 'accounts_migrations_lock'
+    provider: { getMigrations: async () => createMigrations(target) },
+    migrationTableName: nameOf('accounts_migrations', naming),
+    migrationLockTableName: nameOf('accounts_migrations_lock', naming),
+    ...(naming.schema === undefined ? {} : { migrationTableSchema: naming.schema })
   })
 }
 
-/** The names of the steps that this database lacks, and whether it has any at all. */
-export async function findPending (db: Kysely<Tables>): Promise<{ readonly pending: string[], readonly isEmpty: boolean }> {
-  const migrations = await createMigrator(db).getMigrations()
+/** @throws {FST_ACCOUNTS_MIGRATION_PENDING} or `_FAILED`, for a database that is not empty and may not be changed now */
+export async function checkMigrations (target: Target, { migrate: isWanted }: MigrateOptions): Promise<void> {
+  const migrations = await createMigrator(target).getMigrations()
   const pending = migrations.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name)
-  return { pending, isEmpty: pending.length === migrations.length }
+  if (pending.length === 0) return
+  const isEmpty = pending.length === migrations.length
+  if (!isEmpty && !(isWanted ?? process.env.NODE_ENV !== 'production')) throw new FST_ACCOUNTS_MIGRATION_PENDING(pending.join(', '))
+  await migrateToLatest(target)
 }
 
 /**
  * Bring the tables up to date; the names of the steps that ran. Running it twice, or at once from two processes,
- * does no harm. Rejects with the driver's own error.
+ * does no harm.
+ * @throws {FST_ACCOUNTS_MIGRATION_FAILED}
  */
-export async function migrateToLatest (db: Kysely<Tables>): Promise<string[]> {
-  const { error, results = [] } = await createMigrator(db).migrateToLatest()
-  if (error !== undefined) throw error
-  return results.map(({ migrationName }) => migrationName)
+export async function migrateToLatest (target: Target): Promise<string[]> {
+  const { error, results = [] } = await createMigrator(target).migrateToLatest()
+  if (error === undefined) return results.map(({ migrationName }) => migrationName)
+  if (target.dialect.isConflict(error)) throw error
+  throw new FST_ACCOUNTS_MIGRATION_FAILED(error instanceof Error ? error.message : 'unknown error', { cause: error })
 }

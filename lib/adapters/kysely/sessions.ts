@@ -1,11 +1,15 @@
 import { sql, type Kysely } from 'kysely'
 import type { SessionStore } from '../../../types/storage.ts'
+import type { Dialect } from './dialects.ts'
 import { fromSessionRecord, toSessionRecord, type Tables } from './tables.ts'
 
-export function kyselySessions (db: Kysely<Tables>): SessionStore {
+export function kyselySessions (db: Kysely<Tables>, dialect: Dialect): SessionStore {
+  const { toTime } = dialect
+  const ofUser = (userId: string) => dialect.lock(db.selectFrom('accounts_sessions').select('id').where('user_id', '=', userId).orderBy('id'))
+
   return {
     async create (session) {
-      await db.insertInto('accounts_sessions').values(fromSessionRecord(session)).execute()
+      await db.insertInto('accounts_sessions').values(fromSessionRecord(session, dialect)).execute()
     },
 
     async find (id) {
@@ -16,14 +20,14 @@ export function kyselySessions (db: Kysely<Tables>): SessionStore {
     async listForUser (userId, now) {
       const rows = await db.selectFrom('accounts_sessions').selectAll()
         .where('user_id', '=', userId).where('revoked_at', 'is', null)
-        .where('idle_expires_at', '>', now.getTime()).where('expires_at', '>', now.getTime())
+        .where('idle_expires_at', '>', toTime(now)).where('expires_at', '>', toTime(now))
         .orderBy('created_at', 'desc').execute()
       return rows.map(toSessionRecord)
     },
 
     async rotate (id, generation, { at, idleExpiresAt }) {
       const row = await db.updateTable('accounts_sessions')
-        .set({ generation: generation + 1, rotated_at: at.getTime(), idle_expires_at: idleExpiresAt.getTime(), acknowledged_generation: sql<number>`max(acknowledged_generation, ${generation})` })
+        .set({ generation: generation + 1, rotated_at: toTime(at), idle_expires_at: toTime(idleExpiresAt), acknowledged_generation: dialect.greatest(sql.ref('acknowledged_generation'), sql.val(generation)) })
         .where('id', '=', id).where('generation', '=', generation).where('revoked_at', 'is', null)
         .returningAll().executeTakeFirst()
       return row === undefined ? null : toSessionRecord(row)
@@ -31,8 +35,8 @@ export function kyselySessions (db: Kysely<Tables>): SessionStore {
 
     async recover (id, generation, rotatedAt, at) {
       const row = await db.updateTable('accounts_sessions')
-        .set({ rotated_at: at.getTime() })
-        .where('id', '=', id).where('generation', '=', generation).where('rotated_at', '=', rotatedAt.getTime())
+        .set({ rotated_at: toTime(at) })
+        .where('id', '=', id).where('generation', '=', generation).where('rotated_at', '=', toTime(rotatedAt))
         .where('acknowledged_generation', '<', generation).where('revoked_at', 'is', null)
         .returningAll().executeTakeFirst()
       return row === undefined ? null : toSessionRecord(row)
@@ -40,7 +44,7 @@ export function kyselySessions (db: Kysely<Tables>): SessionStore {
 
     async revoke (id, { at, reason, userId }) {
       const { numUpdatedRows } = await db.updateTable('accounts_sessions')
-        .set({ revoked_at: at.getTime(), revoke_reason: reason })
+        .set({ revoked_at: toTime(at), revoke_reason: reason })
         .where('id', '=', id).where('revoked_at', 'is', null)
         .$if(userId !== undefined, query => query.where('user_id', '=', userId!))
         .executeTakeFirstOrThrow()
@@ -49,34 +53,27 @@ export function kyselySessions (db: Kysely<Tables>): SessionStore {
 
     async revokeAllForUser (userId, { at, reason, except }) {
       const rows = await db.updateTable('accounts_sessions')
-        .set({ revoked_at: at.getTime(), revoke_reason: reason })
-        .where('user_id', '=', userId).where('revoked_at', 'is', null)
+        .set({ revoked_at: toTime(at), revoke_reason: reason })
+        .where('id', 'in', ofUser(userId)).where('revoked_at', 'is', null)
         .$if(except !== undefined, query => query.where('id', '!=', except!))
         .returning('id').execute()
       return rows.map(row => row.id)
     },
 
     async deleteAllForUser (userId) {
-      const rows = await db.deleteFrom('accounts_sessions').where('user_id', '=', userId).returning(['id', 'revoked_at']).execute()
+      const rows = await db.deleteFrom('accounts_sessions').where('id', 'in', ofUser(userId)).returning(['id', 'revoked_at']).execute()
       return rows.filter(row => row.revoked_at === null).map(row => row.id)
     },
 
     async touch (activities) {
-      if (activities.length === 0) return
-      // One statement and one parameter for the whole batch; nothing ever moves backwards.
-      const batch = JSON.stringify(activities.map(({ id, lastSeenAt, acknowledgedGeneration }) => [id, lastSeenAt.getTime(), acknowledgedGeneration]))
-      await sql`
-        update accounts_sessions set
-          last_seen_at = max(last_seen_at, seen.at),
-          acknowledged_generation = max(acknowledged_generation, min(seen.acknowledged, generation))
-        from (select value ->> 0 as id, value ->> 1 as at, value ->> 2 as acknowledged from json_each(${batch})) as seen
-        where accounts_sessions.id = seen.id`.execute(db)
+      if (activities.length > 0) await dialect.touch(db, activities)
     },
 
     async deleteEnded (before) {
+      await dialect.prune(db)
       // The idle end is never later than the absolute one.
       const { numDeletedRows } = await db.deleteFrom('accounts_sessions')
-        .where(where => where.or([where('idle_expires_at', '<', before.getTime()), where('revoked_at', '<', before.getTime())]))
+        .where(where => where.or([where('idle_expires_at', '<', toTime(before)), where('revoked_at', '<', toTime(before))]))
         .executeTakeFirstOrThrow()
       return Number(numDeletedRows)
     }

@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import type { Change, RevocationFeed } from '../../../types/storage.ts'
-import { monotonic } from '../../clock.ts'
+import { monotonic, now } from '../../clock.ts'
+import { isSqliteConflict, repeat } from './repeat.ts'
 
 /** How long a look at the log counts: 50 looks a second at most, a few microseconds each, and a bound of 20 ms on every revocation. */
 const LOOK_MS = 20
@@ -17,6 +18,7 @@ interface ChangeRow { readonly id: number, readonly session_id: string | null, r
 export function createSqliteFeed (database: Database, checkPresence: () => void): RevocationFeed {
   const since = database.prepare<[number], ChangeRow>('SELECT id, session_id, user_id FROM accounts_changes WHERE id > ? ORDER BY id')
   const newest = database.prepare<[], number | null>('SELECT max(id) FROM accounts_changes').pluck()
+  const note = database.prepare('INSERT INTO accounts_changes (session_id, user_id, at) VALUES (?, ?, ?)')
   const listeners = new Set<(change: Change) => void>()
   let seenId = newest.get() ?? 0
   let lookedAt = monotonic()
@@ -48,10 +50,18 @@ export function createSqliteFeed (database: Database, checkPresence: () => void)
         // A file that is broken or gone: the last answer counts for as long as the bound allows, then the store is asked.
       }
       return monotonic() - lookedAt < CURRENT_MS
+    },
+    async publish (change) {
+      checkPresence()
+      // Without a name it concerns all.
+      await repeat({ isConflict: isSqliteConflict }, async () => {
+        note.run(change.kind === 'session' ? change.sessionId : null, change.kind === 'user' ? change.userId : null, now())
+      })
     }
   }
 }
 
 function toChange (row: ChangeRow): Change {
-  return row.session_id === null ? { kind: 'user', userId: row.user_id ?? '' } : { kind: 'session', sessionId: row.session_id }
+  if (row.session_id !== null) return { kind: 'session', sessionId: row.session_id }
+  return row.user_id === null ? { kind: 'gap' } : { kind: 'user', userId: row.user_id }
 }

@@ -1,10 +1,21 @@
 import type { Generated, Selectable } from 'kysely'
 import type { RevokeReason, SessionRecord, UserRecord } from '../../../types/storage.ts'
+import type { Dialect } from './dialects.ts'
 
-/** Times are milliseconds since 1970, as SQLite has no type for them; booleans are 0 and 1. */
+/**
+ * What a database holds of a value. SQLite: times are milliseconds since 1970, booleans 0 and 1, lists JSON text.
+ * PostgreSQL: `timestamptz(3)`, `boolean`, `jsonb`, as whichever type its driver makes of them.
+ */
+export interface Stored {
+  time: number | Date | string
+  boolean: number | boolean
+  list: string | readonly string[]
+}
+
 export interface Tables {
   accounts_users: UsersTable
   accounts_sessions: SessionsTable
+  /** SQLite only. */
   accounts_changes: ChangesTable
 }
 
@@ -12,16 +23,15 @@ interface UsersTable {
   id: string
   email: string
   email_key: string
-  email_verified_at: number | null
+  email_verified_at: Stored['time'] | null
   username: string | null
   username_key: string | null
   name: string | null
-  /** A JSON list. */
-  roles: string
+  roles: Stored['list']
   password_digest: string | null
   epoch: number
-  disabled_at: number | null
-  created_at: number
+  disabled_at: Stored['time'] | null
+  created_at: Stored['time']
 }
 
 interface SessionsTable {
@@ -29,17 +39,17 @@ interface SessionsTable {
   user_id: string
   epoch: number
   generation: number
-  rotated_at: number
+  rotated_at: Stored['time']
   acknowledged_generation: number
-  created_at: number
-  authenticated_at: number
-  last_seen_at: number
-  idle_expires_at: number
-  expires_at: number
-  remember: number
+  created_at: Stored['time']
+  authenticated_at: Stored['time']
+  last_seen_at: Stored['time']
+  idle_expires_at: Stored['time']
+  expires_at: Stored['time']
+  remember: Stored['boolean']
   user_agent: string | null
   address: string | null
-  revoked_at: number | null
+  revoked_at: Stored['time'] | null
   revoke_reason: RevokeReason | null
 }
 
@@ -58,7 +68,7 @@ export function toUserRecord (row: Selectable<UsersTable>): UserRecord {
     emailVerified: row.email_verified_at !== null,
     username: row.username,
     name: row.name,
-    roles: JSON.parse(row.roles) as string[],
+    roles: typeof row.roles === 'string' ? JSON.parse(row.roles) as string[] : row.roles,
     disabled: row.disabled_at !== null,
     createdAt: new Date(row.created_at),
     passwordDigest: row.password_digest,
@@ -79,7 +89,7 @@ export function toSessionRecord (row: Selectable<SessionsTable>): SessionRecord 
     lastSeenAt: new Date(row.last_seen_at),
     idleExpiresAt: new Date(row.idle_expires_at),
     expiresAt: new Date(row.expires_at),
-    remember: row.remember === 1,
+    remember: row.remember === 1 || row.remember === true,
     userAgent: row.user_agent,
     address: row.address,
     revokedAt: row.revoked_at === null ? null : new Date(row.revoked_at),
@@ -87,23 +97,23 @@ export function toSessionRecord (row: Selectable<SessionsTable>): SessionRecord 
   }
 }
 
-export function fromSessionRecord (session: SessionRecord): SessionsTable {
+export function fromSessionRecord (session: SessionRecord, { toTime, toBoolean }: Dialect): SessionsTable {
   return {
     id: session.id,
     user_id: session.userId,
     epoch: session.epoch,
     generation: session.generation,
-    rotated_at: session.rotatedAt.getTime(),
+    rotated_at: toTime(session.rotatedAt),
     acknowledged_generation: session.acknowledgedGeneration,
-    created_at: session.createdAt.getTime(),
-    authenticated_at: session.authenticatedAt.getTime(),
-    last_seen_at: session.lastSeenAt.getTime(),
-    idle_expires_at: session.idleExpiresAt.getTime(),
-    expires_at: session.expiresAt.getTime(),
-    remember: session.remember ? 1 : 0,
+    created_at: toTime(session.createdAt),
+    authenticated_at: toTime(session.authenticatedAt),
+    last_seen_at: toTime(session.lastSeenAt),
+    idle_expires_at: toTime(session.idleExpiresAt),
+    expires_at: toTime(session.expiresAt),
+    remember: toBoolean(session.remember),
     user_agent: session.userAgent,
     address: session.address,
-    revoked_at: session.revokedAt?.getTime() ?? null,
+    revoked_at: session.revokedAt === null ? null : toTime(session.revokedAt),
     revoke_reason: session.revokeReason
   }
 }

@@ -1,20 +1,48 @@
-import { sql, type Kysely } from 'kysely'
-import type { UserStore } from '../../../types/storage.ts'
+import { sql, type Kysely, type RawBuilder } from 'kysely'
+import type { UserQuery, UserStore } from '../../../types/storage.ts'
+import type { Dialect } from './dialects.ts'
 import { toUserRecord, type Tables } from './tables.ts'
 
-export function kyselyUsers (db: Kysely<Tables>): UserStore {
-  const findBy = async (column: 'id' | 'email_key' | 'username_key', value: string) => {
+export function kyselyUsers (db: Kysely<Tables>, dialect: Dialect): Required<UserStore> {
+  const { toTime } = dialect
+  const isActiveOwner = (table: string): RawBuilder<boolean> =>
+    sql`(${sql.ref(`${table}.disabled_at`)} is null and ${dialect.hasRole(sql.ref(`${table}.roles`), 'owner')})`
+
+  /** The condition of every statement that may take an owner away; nobody else can be the last one. */
+  const leavesAnOwner = sql<boolean>`(not ${isActiveOwner('accounts_users')} or exists (
+    select 1 from ${sql.table('accounts_users')} as other where other.id <> ${sql.ref('accounts_users.id')} and ${isActiveOwner('other')}))`
+
+  async function findBy (column: 'id' | 'email_key' | 'username_key', value: string) {
     const row = await db.selectFrom('accounts_users').selectAll().where(column, '=', value).executeTakeFirst()
     return row === undefined ? null : toUserRecord(row)
   }
+
+  /** Two owners who go at once must see each other go, so each first locks all there are. */
+  async function amongOwners<T> (work: (db: Kysely<Tables>) => Promise<T>): Promise<T> {
+    if (dialect.name === 'sqlite') return await work(db)
+    const lockAndWork = async (transaction: Kysely<Tables>) => {
+      await transaction.selectFrom('accounts_users').select('id').where(isActiveOwner('accounts_users')).orderBy('id').forUpdate().execute()
+      return await work(transaction)
+    }
+    return db.isTransaction ? await lockAndWork(db) : await db.transaction().execute(lockAndWork)
+  }
+
   return {
     find: id => findBy('id', id),
     findByEmail: emailKey => findBy('email_key', emailKey),
     findByUsername: usernameKey => findBy('username_key', usernameKey),
 
+    async list ({ search, after, limit }) {
+      const rows = await db.selectFrom('accounts_users').selectAll()
+        .$if(search !== null, query => query.where(matches(search!)))
+        .$if(after !== null, query => query.where(({ eb, refTuple, tuple }) => eb(refTuple('created_at', 'id'), '<', tuple(toTime(after!.createdAt), after!.id))))
+        .orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit).execute()
+      return rows.map(toUserRecord)
+    },
+
     async create (user) {
       // The unique indexes decide: of racers with one key the others insert nothing.
-      const { numInsertedOrUpdatedRows } = await db.insertInto('accounts_users').values({
+      const row = await db.insertInto('accounts_users').values({
         id: user.id,
         email: user.email,
         email_key: user.emailKey,
@@ -26,20 +54,23 @@ export function kyselyUsers (db: Kysely<Tables>): UserStore {
         password_digest: user.passwordDigest,
         epoch: 0,
         disabled_at: null,
-        created_at: user.createdAt.getTime()
-      }).onConflict(conflict => conflict.doNothing()).executeTakeFirstOrThrow()
-      if (numInsertedOrUpdatedRows === 1n) return 'created'
+        created_at: toTime(user.createdAt)
+      }).onConflict(conflict => conflict.doNothing()).returningAll().executeTakeFirst()
+      if (row !== undefined) return toUserRecord(row)
       return await findBy('email_key', user.emailKey) === null ? 'username-taken' : 'email-taken'
     },
 
     async update (id, change, at) {
-      const row = await db.updateTable('accounts_users').set({
+      const takesOwner = change.disabled === true || (change.roles !== undefined && !change.roles.includes('owner'))
+      const run = async (db: Kysely<Tables>) => await db.updateTable('accounts_users').set({
         ...(change.name === undefined ? {} : { name: change.name }),
         ...(change.roles === undefined ? {} : { roles: JSON.stringify(change.roles) }),
-        ...(change.disabled === undefined ? {} : { disabled_at: change.disabled ? at.getTime() : null }),
+        ...(change.disabled === undefined ? {} : { disabled_at: change.disabled ? toTime(at) : null }),
         epoch: change.disabled === true ? sql<number>`epoch + 1` : sql<number>`epoch`
-      }).where('id', '=', id).returningAll().executeTakeFirst()
-      return row === undefined ? null : toUserRecord(row)
+      }).where('id', '=', id).$if(takesOwner, query => query.where(leavesAnOwner)).returningAll().executeTakeFirst()
+      const row = takesOwner ? await amongOwners(run) : await run(db)
+      if (row !== undefined) return toUserRecord(row)
+      return takesOwner && await findBy('id', id) !== null ? 'last-owner' : null
     },
 
     async changePassword (id, epoch, passwordDigest) {
@@ -51,8 +82,15 @@ export function kyselyUsers (db: Kysely<Tables>): UserStore {
     },
 
     async delete (id) {
-      const { numDeletedRows } = await db.deleteFrom('accounts_users').where('id', '=', id).executeTakeFirstOrThrow()
-      return numDeletedRows === 1n
+      const { numDeletedRows } = await amongOwners(async db => await db.deleteFrom('accounts_users').where('id', '=', id).where(leavesAnOwner).executeTakeFirstOrThrow())
+      if (numDeletedRows === 1n) return 'deleted'
+      return await findBy('id', id) === null ? 'not-found' : 'last-owner'
     }
+  }
+
+  function matches (search: NonNullable<UserQuery['search']>): RawBuilder<boolean> {
+    const pattern = `%${search.replace(/[\\%_]/g, '\\$&')}%`
+    const columns = ['email_key', 'username_key', 'name'].map(column => dialect.contains(sql.ref(`accounts_users.${column}`), pattern))
+    return sql`(${sql.join(columns, sql` or `)})`
   }
 }

@@ -1,0 +1,27 @@
+import type { Kysely } from 'kysely'
+import type { Storage, Stores } from '../../../types/storage.ts'
+import type { Dialect } from './dialects.ts'
+import { repeat, repeating, type Repeat } from './repeat.ts'
+import { kyselySessions } from './sessions.ts'
+import type { Tables } from './tables.ts'
+import { kyselyUsers } from './users.ts'
+
+const storesOn = (db: Kysely<Tables>, dialect: Dialect): Stores => ({ users: kyselyUsers(db, dialect), sessions: kyselySessions(db, dialect) })
+
+/** The stores of one database, and how they work together. */
+export function createStores (db: Kysely<Tables>, dialect: Dialect): Required<Pick<Storage, 'users' | 'sessions' | 'atomically'>> {
+  // A busy SQLite file is free soon; a conflict in PostgreSQL that comes back is no accident.
+  const options: Repeat = { isConflict: dialect.isConflict, ...(dialect.name === 'postgres' ? { attempts: 3 } : {}) }
+  const { users, sessions } = storesOn(db, dialect)
+  const own: Stores = { users: repeating(options, users), sessions: repeating(options, sessions) }
+  return {
+    ...own,
+    atomically: async (stores, work) => await repeat(options, async () => await db.transaction().execute(async transaction => await work(enrol(stores, own, storesOn(transaction, dialect)))))
+  }
+}
+
+/** Of the given stores ours take part in the transaction, and those of others stay what they are. */
+function enrol (given: Stores, own: Stores, inside: Stores): Stores {
+  const names = Object.keys(given) as Array<keyof Stores>
+  return Object.fromEntries(names.map(name => [name, given[name] === own[name] ? inside[name] : given[name]])) as unknown as Stores
+}

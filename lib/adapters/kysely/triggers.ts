@@ -1,0 +1,61 @@
+import { sql, type Kysely } from 'kysely'
+import { nameOf, type Naming } from './naming.ts'
+import type { Tables } from './tables.ts'
+
+// Changes are told by the database itself, in the transaction of the change: no writer can forget it, not even a
+// person at a SQL prompt.
+
+const SESSION_COLUMNS = sql.raw('user_id, epoch, revoked_at, expires_at, idle_expires_at')
+
+/** What of a session ends it, or may. A rotation that goes well is nobody's business: it moves the idle end forward. */
+const sessionEnds = (isDistinctFrom: string) => sql.raw(`new.user_id <> old.user_id or new.epoch <> old.epoch
+  or new.expires_at <> old.expires_at or new.idle_expires_at < old.idle_expires_at or new.revoked_at ${isDistinctFrom} old.revoked_at`)
+
+/** SQLite has no way to tell other processes, so there is a log, which they read. */
+export async function createSqliteTriggers (db: Kysely<Tables>, naming: Naming): Promise<void> {
+  await db.schema.createTable('accounts_changes')
+    .addColumn('id', 'integer', column => column.primaryKey().autoIncrement())
+    .addColumn('session_id', 'text')
+    .addColumn('user_id', 'text')
+    .addColumn('at', 'integer', column => column.notNull())
+    .execute()
+  await db.schema.createIndex(nameOf('accounts_changes_at', naming)).on('accounts_changes').column('at').execute()
+
+  const name = (trigger: string) => sql.id(nameOf(trigger, naming))
+  const [users, sessions, changes] = [sql.table('accounts_users'), sql.table('accounts_sessions'), sql.table('accounts_changes')]
+  const now = sql.raw('cast(unixepoch(\'subsec\') * 1000 as integer)')
+  await sql`create trigger ${name('accounts_session_ended')} after update of ${SESSION_COLUMNS} on ${sessions}
+    when ${sessionEnds('is not')}
+    begin insert into ${changes} (session_id, at) values (old.id, ${now}); end`.execute(db)
+  await sql`create trigger ${name('accounts_session_deleted')} after delete on ${sessions}
+    begin insert into ${changes} (session_id, at) values (old.id, ${now}); end`.execute(db)
+  await sql`create trigger ${name('accounts_user_changed')} after update on ${users}
+    begin insert into ${changes} (user_id, at) values (old.id, ${now}); end`.execute(db)
+  await sql`create trigger ${name('accounts_user_deleted')} after delete on ${users}
+    begin insert into ${changes} (user_id, at) values (old.id, ${now}); end`.execute(db)
+}
+
+/** The channel of notifications. Channels belong to a database, not to a schema. */
+export function channelOf (naming: Naming): string {
+  return `${naming.schema === undefined ? '' : `${naming.schema}.`}${nameOf('accounts_changes', naming)}`
+}
+
+/** PostgreSQL notifies whoever listens, at the commit of the change. */
+export async function createPostgresTriggers (db: Kysely<Tables>, naming: Naming): Promise<void> {
+  const name = (trigger: string) => sql.id(nameOf(trigger, naming))
+  // Functions have schemas, as tables do; triggers have not.
+  const procedure = (trigger: string) => sql.table(trigger)
+  const [users, sessions] = [sql.table('accounts_users'), sql.table('accounts_sessions')]
+  for (const [trigger, payload] of [['accounts_session_changed', '\'s\' || old.id'], ['accounts_user_changed', '\'u\' || old.id'], ['accounts_all_changed', '\'*\'']] as const) {
+    await sql`create function ${procedure(trigger)}() returns trigger language plpgsql as ${sql.lit(`begin perform pg_notify('${channelOf(naming)}', ${payload}); return null; end`)}`.execute(db)
+  }
+  await sql`create trigger ${name('accounts_session_ended')} after update of ${SESSION_COLUMNS} on ${sessions} for each row
+    when (${sessionEnds('is distinct from')}) execute function ${procedure('accounts_session_changed')}()`.execute(db)
+  await sql`create trigger ${name('accounts_session_deleted')} after delete on ${sessions} for each row
+    when (old.revoked_at is null) execute function ${procedure('accounts_session_changed')}()`.execute(db)
+  await sql`create trigger ${name('accounts_user_changed')} after update or delete on ${users} for each row
+    execute function ${procedure('accounts_user_changed')}()`.execute(db)
+  for (const table of [users, sessions]) {
+    await sql`create trigger ${name('accounts_emptied')} after truncate on ${table} for each statement execute function ${procedure('accounts_all_changed')}()`.execute(db)
+  }
+}
