@@ -1,12 +1,34 @@
+import BetterSqlite from 'better-sqlite3'
+import { CamelCasePlugin, Kysely, PostgresDialect, SqliteDialect } from 'kysely'
+import pg from 'pg'
 import t from 'tap'
-import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
+import { kyselyStorage, postgresStorage, sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import { storageContract } from '../lib/testing/index.ts'
 import type { Storage } from '../types/index.ts'
 import { databaseFile } from './support/app.ts'
+import { databaseUrl, openPostgres, schemaName } from './support/postgres.ts'
 
 const BACKENDS: ReadonlyArray<readonly [string, (t: Tap) => Promise<Storage>]> = [
   ['SQLite in memory', async () => await sqliteStorage(':memory:')],
-  ['SQLite in a file', async t => await sqliteStorage(databaseFile(t))]
+  ['SQLite in a file', async t => await sqliteStorage(databaseFile(t))],
+  ['PostgreSQL by address', async t => await openPostgres(t)],
+  ['PostgreSQL by a pool of the host\'s', async t => {
+    const pool = new pg.Pool({ connectionString: databaseUrl(), max: 3 })
+    const schema = schemaName(t)
+    t.teardown(async () => await pool.end())
+    return await postgresStorage(pool, { schema, tablePrefix: 'a_' })
+  }],
+  ['a Kysely of the host\'s on PostgreSQL, with plugins', async t => {
+    const db = new Kysely({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: databaseUrl() }) }), plugins: [new CamelCasePlugin()] })
+    const schema = schemaName(t)
+    t.teardown(async () => await db.destroy())
+    return await kyselyStorage(db, { dialect: 'postgres', schema, tablePrefix: 'members_', listen: databaseUrl() })
+  }],
+  ['a Kysely of the host\'s on SQLite, with a prefix', async t => {
+    const db = new Kysely({ dialect: new SqliteDialect({ database: new BetterSqlite(databaseFile(t)) }) })
+    t.teardown(async () => await db.destroy())
+    return await kyselyStorage(db, { dialect: 'sqlite', tablePrefix: 'auth_' })
+  }]
 ]
 type Tap = Parameters<typeof databaseFile>[0]
 

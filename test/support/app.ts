@@ -8,6 +8,7 @@ import accounts from '../../lib/index.ts'
 import { sqliteStorage } from '../../lib/adapters/kysely/index.ts'
 import type { AccountsOptions, Storage } from '../../types/index.ts'
 import { createClient, type Client } from './client.ts'
+import { openPostgres } from './postgres.ts'
 
 export const PASSWORD = 'violet harbor 92 lantern'
 export const OTHER_PASSWORD = 'copper meadow 57 compass'
@@ -26,13 +27,13 @@ export interface TestApp {
 }
 
 /**
- * The plugin on a SQLite database in memory, closed with the test. `GET /private` is guarded and answers who calls,
+ * The plugin on a database of its own, closed with the test. `GET /private` is guarded and answers who calls,
  * `POST /private` likewise. `setup` adds routes before the app is ready.
  */
 export async function createApp (t: Test, options: Partial<AccountsOptions> = {}, setup: (app: FastifyInstance) => void | Promise<void> = () => {}): Promise<TestApp> {
   const app = Fastify()
   const secret = randomBytes(32)
-  const storage = options.storage ?? await sqliteStorage(':memory:')
+  const storage = options.storage ?? await openStorage(t)
   await app.register(accounts, {
     appUrl: 'http://localhost:3000',
     ...(options.secrets === undefined ? { secret } : {}),
@@ -60,6 +61,11 @@ export async function createApp (t: Test, options: Partial<AccountsOptions> = {}
       return browser
     }
   }
+}
+
+/** What the tests of behaviour run on: SQLite, and in a second run (`TEST_STORAGE=postgres`) PostgreSQL. */
+export async function openStorage (t: Test): Promise<Storage> {
+  return process.env.TEST_STORAGE === 'postgres' ? await openPostgres(t) : await sqliteStorage(':memory:')
 }
 
 /** The path of a database file in a folder of its own, removed with the test. */

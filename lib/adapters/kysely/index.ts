@@ -1,1 +1,3 @@
+export { kyselyStorage, migrateKysely, type KyselyOptions } from './kysely.ts'
+export { migratePostgres, postgresStorage, type PostgresOptions, type PostgresStorage } from './postgres.ts'
 export { migrateSqlite, sqliteStorage, type SqliteOptions, type SqliteStorage } from './sqlite.ts'

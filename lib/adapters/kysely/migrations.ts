@@ -14,7 +14,13 @@ export interface MigrateOptions {
 }
 
 /** What a migration works on. */
-export interface Target { readonly db: Kysely<Tables>, readonly dialect: Dialect, readonly naming: Naming }
+export interface Target {
+  readonly db: Kysely<Tables>
+  /** The same database without deadlines: a step may take its time. */
+  readonly patientDb?: Kysely<Tables>
+  readonly dialect: Dialect
+  readonly naming: Naming
+}
 
 const TYPES = {
   sqlite: { time: sql`integer`, boolean: sql`integer`, list: sql`text` },
@@ -78,8 +84,8 @@ function createMigrations ({ dialect, naming }: Target): Record<string, Migratio
   }
 }
 
-function createMigrator (target: Target): Migrator {
-  const { db, naming } = target
+function createMigrator (target: Target, db: Kysely<Tables>): Migrator {
+  const { naming } = target
   return new Migrator({
     db,
     provider: { getMigrations: async () => createMigrations(target) },
@@ -91,7 +97,7 @@ function createMigrator (target: Target): Migrator {
 
 /** @throws {FST_ACCOUNTS_MIGRATION_PENDING} or `_FAILED`, for a database that is not empty and may not be changed now */
 export async function checkMigrations (target: Target, { migrate: isWanted }: MigrateOptions): Promise<void> {
-  const migrations = await createMigrator(target).getMigrations()
+  const migrations = await createMigrator(target, target.db).getMigrations()
   const pending = migrations.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name)
   if (pending.length === 0) return
   const isEmpty = pending.length === migrations.length
@@ -105,7 +111,7 @@ export async function checkMigrations (target: Target, { migrate: isWanted }: Mi
  * @throws {FST_ACCOUNTS_MIGRATION_FAILED}
  */
 export async function migrateToLatest (target: Target): Promise<string[]> {
-  const { error, results = [] } = await createMigrator(target).migrateToLatest()
+  const { error, results = [] } = await createMigrator(target, target.patientDb ?? target.db).migrateToLatest()
   if (error === undefined) return results.map(({ migrationName }) => migrationName)
   if (target.dialect.isConflict(error)) throw error
   throw new FST_ACCOUNTS_MIGRATION_FAILED(error instanceof Error ? error.message : 'unknown error', { cause: error })

@@ -1,0 +1,76 @@
+import type { PostgresPool as KyselyPool } from 'kysely'
+import { FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '../../errors.ts'
+
+/** The `Pool` of `pg`, as far as it is needed. */
+export interface PostgresPool {
+  connect (): Promise<PostgresClient>
+  end (): Promise<void>
+  on (event: 'error', listener: (error: Error) => void): unknown
+  listenerCount (event: 'error'): number
+  /** What it makes its clients with. */
+  readonly options: object
+}
+
+interface PostgresClient {
+  query (config: { readonly text: string, readonly values: unknown[], readonly query_timeout: number }): Promise<unknown>
+  release (destroy?: boolean): void
+}
+
+/** Under the boundary's second, so that whoever waits is gone by then. */
+export const ANSWER_MS = 900
+
+/**
+ * A pool in which nobody waits for ever, neither for a connection nor for an answer (`pg` by itself waits without
+ * end), and to which no connection returns that has not answered. Nothing is ever sent twice.
+ */
+export function boundPool (pool: PostgresPool): KyselyPool {
+  return {
+    async connect () {
+      const client = await acquire(pool)
+      let isBroken = false
+      const query = async (text: string, values: readonly unknown[] = []) => {
+        // A roll-back would only wait for the same silence; the server does it when the connection is gone.
+        if (isBroken) throw new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: 'the connection is lost' })
+        try {
+          return await client.query({ text, values: [...values], query_timeout: ANSWER_MS })
+        } catch (error) {
+          isBroken = !isAnswer(error)
+          throw error
+        }
+      }
+      // Of the overloads of `query` this is the one that Kysely uses for all but streams.
+      return { query: query as unknown as Awaited<ReturnType<KyselyPool['connect']>>['query'], release: () => client.release(isBroken) }
+    },
+    end: async () => await pool.end()
+  }
+}
+
+async function acquire (pool: PostgresPool): Promise<PostgresClient> {
+  const connecting = pool.connect()
+  try {
+    return await inTime(connecting, 'no connection was free')
+  } catch (error) {
+    // One that comes too late goes straight back.
+    connecting.then(client => client.release(), () => {})
+    throw error
+  }
+}
+
+/** Reject if `work` takes longer than an answer may; what it does then is the caller's business. */
+export async function inTime<T> (work: Promise<T>, complaint: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: `${complaint} within ${ANSWER_MS} ms` })), ANSWER_MS)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** A word from the server after which it goes on listening, as opposed to silence, a lost connection, or a farewell. */
+function isAnswer (error: unknown): boolean {
+  const { severity } = (error ?? {}) as { severity?: unknown }
+  return severity === 'ERROR'
+}
