@@ -14,6 +14,12 @@ const ROOT = join(import.meta.dirname, '..')
 const NOT_RUN = { passed: 0, failed: 1 }
 const tapArguments = process.argv.slice(2)
 
+/** Tests of behaviour whose subject is what the storage keeps: they run on SQLite, then once more on PostgreSQL. */
+const ON_POSTGRES_TOO = [
+  'cookies', 'hooks', 'hooks.events', 'liveness', 'liveness.signal', 'liveness.stateless', 'login', 'policies', 'policies.compositions',
+  'rotation', 'rotation.acknowledgement', 'rotation.model', 'rotation.races', 'rotation.tokens', 'sessions', 'storage.faults'
+].map(name => `test/${name}.test.ts`)
+
 let counts = NOT_RUN
 process.once('exit', () => {
   if (counts.failed > 0) process.exitCode ||= 1
@@ -28,10 +34,15 @@ if (tapArguments.length === 0) {
   await step('package', () => npmRun('test:package'))
 }
 const services = await step('services', startServices)
-const result = await step('tests', () => runTests(services.env))
+const results = [await step('tests', () => runTests(tapArguments, services.env))]
+if (tapArguments.length === 0) results.push(await step('tests on PostgreSQL', () => runTests(ON_POSTGRES_TOO, { ...services.env, TEST_STORAGE: 'postgres' })))
 await services.stop()
-counts = result
+counts = { passed: sum('passed'), failed: sum('failed') }
 process.exit()
+
+function sum (count) {
+  return results.reduce((total, result) => total + result[count], 0)
+}
 
 async function step (name, work) {
   console.log(`== ${name}`)
@@ -55,9 +66,9 @@ async function npmRun (script) {
 
 // tap's own counts, made to agree with its exit code: a run that failed without a failed assertion
 // (a bail-out, say), or in which nothing passed, has a failure.
-async function runTests (env) {
+async function runTests (files, env) {
   const output = new TapOutput()
-  const code = await run(process.execPath, [tapProgram(), '--reporter=tap', ...tapArguments], {
+  const code = await run(process.execPath, [tapProgram(), '--reporter=tap', ...files], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...env }
   }, (line) => {

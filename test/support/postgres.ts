@@ -19,7 +19,10 @@ export function schemaName (t: Test): string {
 
 /** A storage in a schema of its own. */
 export async function openPostgres (t: Test, options: PostgresOptions = {}): Promise<PostgresStorage> {
-  return await postgresStorage(databaseUrl(), { schema: schemaName(t), ...options })
+  const storage = await postgresStorage(databaseUrl(), { schema: schemaName(t), ...options })
+  // A plugin that was refused at start closes nothing.
+  t.teardown(async () => await storage.close())
+  return storage
 }
 
 /** Run one statement as an outsider does at a prompt. */

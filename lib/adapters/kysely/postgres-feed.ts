@@ -77,7 +77,7 @@ export function createPostgresFeed (db: Kysely<Tables>, channel: string, config:
         provenAt = sentAt
         markStarted()
         await sleep(HEARTBEAT_MS)
-        if (monotonic() - askedAt > IDLE_MS) await new Promise<void>(resolve => { wake = resolve })
+        if (!signal.aborted && monotonic() - askedAt > IDLE_MS) await new Promise<void>(resolve => { wake = resolve })
       }
     } finally {
       provenAt = -Infinity
