@@ -4,7 +4,8 @@ import { median, start } from './contender.js'
 
 const NAMES = {
   bare: 'Fastify, no authentication',
-  checked: 'fastify-accounts, checked',
+  checked: 'fastify-accounts, checked, SQLite',
+  postgres: 'fastify-accounts, checked, PostgreSQL',
   stateless: 'fastify-accounts, stateless',
   strict: 'fastify-accounts, strict (asks SQLite)',
   jwt: '@fastify/jwt in a cookie, no session check'
@@ -14,9 +15,9 @@ const SESSIONS = 16
 const fire = promisify(autocannon)
 
 /** Server CPU per request of a guarded route, in rounds that go through all contenders in another order each time. */
-export async function benchGuardedRoute ({ rounds, seconds, folder }) {
+export async function benchGuardedRoute ({ rounds, seconds, folder, databaseUrl }) {
   const servers = new Map()
-  for (const name of Object.keys(NAMES)) servers.set(name, await prepare(name, folder))
+  for (const name of Object.keys(NAMES)) servers.set(name, await prepare(name, { DATABASE_FILE: `${folder}/${name}.db`, DATABASE_URL: databaseUrl }))
   const samples = new Map([...servers.keys()].map(name => [name, []]))
   for (const server of servers.values()) await slice(server, 2)
   for (let round = 0; round < rounds; round++) {
@@ -34,8 +35,8 @@ export async function benchGuardedRoute ({ rounds, seconds, folder }) {
   }))
 }
 
-async function prepare (name, folder) {
-  const server = await start('server.js', { CONTENDER: name, DATABASE_FILE: `${folder}/${name}.db` })
+async function prepare (name, databases) {
+  const server = await start('server.js', { CONTENDER: name, ...databases })
   const url = `http://127.0.0.1:${server.hello.port}`
   const cookies = []
   for (let index = 0; index < SESSIONS; index++) cookies.push(await signIn(name, url, index))

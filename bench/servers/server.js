@@ -5,7 +5,7 @@ import fastifyCookie from '@fastify/cookie'
 import fastifyJwt from '@fastify/jwt'
 import Fastify from 'fastify'
 import accounts from 'fastify-accounts'
-import { sqliteStorage } from 'fastify-accounts/kysely'
+import { postgresStorage, sqliteStorage } from 'fastify-accounts/kysely'
 
 const USER = { id: 'FbD2N48UWvwHDPfC7wxqAv5-', email: 'ada@example.com' }
 const app = Fastify()
@@ -22,12 +22,13 @@ const contenders = {
     app.get('/me', { onRequest: async request => await request.jwtVerify() }, async ({ user }) => ({ id: user.id, email: user.email }))
   },
   checked: () => ours({}),
+  postgres: async () => ours({}, await postgresStorage(process.env.DATABASE_URL, { schema: 'bench' })),
   strict: () => ours({ liveness: 'strict' }),
   stateless: () => ours({ liveness: 'stateless' })
 }
 
-async function ours (policy) {
-  const storage = await sqliteStorage(process.env.DATABASE_FILE)
+async function ours (policy, given) {
+  const storage = given ?? await sqliteStorage(process.env.DATABASE_FILE)
   await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage })
   app.get('/me', { onRequest: app.guard(policy) }, async ({ principal: { user } }) => ({ id: user.id, email: user.email }))
 }

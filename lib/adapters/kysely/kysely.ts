@@ -24,8 +24,6 @@ export interface KyselyOptions extends Naming, MigrateOptions {
  * Plugins of the instance are passed by.
  * @throws {FST_ACCOUNTS_OPTION_INVALID} or `_MIGRATION_PENDING`, `_MIGRATION_FAILED`
  */
-// A host's own tables are of no concern here.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
 export async function kyselyStorage (db: Kysely<any>, options: KyselyOptions): Promise<Storage> {
   const target = createTarget(db, options)
   await checkMigrations(target, options)
@@ -40,12 +38,10 @@ export async function kyselyStorage (db: Kysely<any>, options: KyselyOptions): P
  * Bring the tables up to date, as a deployment does before the new version starts; the names of the steps that ran.
  * @throws {FST_ACCOUNTS_MIGRATION_FAILED}
  */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
 export async function migrateKysely (db: Kysely<any>, options: Pick<KyselyOptions, 'dialect' | keyof Naming>): Promise<string[]> {
   return await migrateToLatest(createTarget(db, options))
 }
 
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
 export function createTarget (db: Kysely<any>, { dialect, schema, tablePrefix, listen }: KyselyOptions): Target {
   if (!Object.hasOwn(DIALECTS, dialect)) throw new FST_ACCOUNTS_OPTION_INVALID('dialect', 'must be "sqlite" or "postgres"')
   if (dialect === 'sqlite' && (schema !== undefined || listen !== undefined)) throw new FST_ACCOUNTS_OPTION_INVALID(schema === undefined ? 'listen' : 'schema', 'is for PostgreSQL only')

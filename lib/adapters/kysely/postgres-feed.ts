@@ -59,14 +59,14 @@ export function createPostgresFeed (db: Kysely<Tables>, channel: string, config:
 
   /** Returns never but by a rejection, or when the feed is closed. */
   async function listen (onCurrent: () => void): Promise<void> {
-    const { default: { Client, escapeIdentifier } } = await import('pg')
+    const { default: { Client } } = await import('pg')
     const client = new Client(config)
     client.on('error', () => { provenAt = -Infinity })
     client.on('end', () => { provenAt = -Infinity })
     client.on('notification', ({ payload }) => receive(payload))
     try {
       await inTime(client.connect(), 'no connection')
-      await ask(client, `listen ${escapeIdentifier(channel)}`)
+      await ask(client, `listen "${channel}"`)
       await proveDelivery()
       // Whatever happened until now, nobody may have told us.
       receive('*')

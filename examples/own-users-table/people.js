@@ -1,0 +1,90 @@
+/**
+ * The users store over a table that was there before: `people`, with whole numbers as ids and columns of its own.
+ * Two columns were added to it: `mail_key`, by which an address is found whatever its case, and `epoch`.
+ */
+export const SCHEMA = `
+  create table if not exists people (
+    id integer primary key,
+    mail text not null,
+    full_name text,
+    plan text not null default 'free',
+    blocked integer not null default 0,
+    roles text not null default '[]',
+    password text,
+    joined_at integer not null,
+    mail_key text not null unique,
+    epoch integer not null default 0
+  )`
+
+/** `plan` is no field of the package's: it comes along, as `request.principal.user.plan`. */
+const toUser = row => row === undefined
+  ? null
+  : {
+      id: String(row.id),
+      email: row.mail,
+      emailVerified: false,
+      username: null,
+      name: row.full_name,
+      roles: JSON.parse(row.roles),
+      disabled: row.blocked === 1,
+      createdAt: new Date(row.joined_at),
+      passwordDigest: row.password,
+      epoch: row.epoch,
+      plan: row.plan
+    }
+
+/** An owner goes only if there is another; in one statement, so that no two of them go at once. */
+const OWNER = "blocked = 0 and exists (select 1 from json_each(roles) where value = 'owner')"
+const LEAVES_AN_OWNER = `(not (${OWNER}) or exists (select 1 from people as other where other.id <> people.id and other.blocked = 0
+  and exists (select 1 from json_each(other.roles) where value = 'owner')))`
+
+export function peopleStore (database) {
+  const byId = database.prepare('select * from people where id = ?')
+  const byKey = database.prepare('select * from people where mail_key = ?')
+  const find = async id => /^[1-9]\d{0,14}$/.test(id) ? toUser(byId.get(Number(id))) : null
+
+  return {
+    find,
+    findByEmail: async emailKey => toUser(byKey.get(emailKey)),
+
+    // The table gives the id; the proposed one is left unused.
+    async create ({ email, emailKey, name, roles, passwordDigest, createdAt }) {
+      const row = database.prepare(`insert into people (mail, mail_key, full_name, roles, password, joined_at)
+        values (?, ?, ?, ?, ?, ?) on conflict do nothing returning *`)
+        .get(email, emailKey, name, JSON.stringify(roles), passwordDigest, createdAt.getTime())
+      return toUser(row) ?? 'email-taken'
+    },
+
+    async update (id, { name, roles, disabled }) {
+      const takesOwner = disabled === true || (roles !== undefined && !roles.includes('owner'))
+      const row = database.prepare(`update people set
+          full_name = case when @setsName then @name else full_name end,
+          roles = coalesce(@roles, roles),
+          blocked = coalesce(@disabled, blocked),
+          epoch = epoch + coalesce(@disabled, 0)
+        where id = @id and (not @takesOwner or ${LEAVES_AN_OWNER}) returning *`)
+        .get({ id: Number(id), setsName: Number(name !== undefined), name, roles: roles && JSON.stringify(roles), disabled: disabled === undefined ? null : Number(disabled), takesOwner: Number(takesOwner) })
+      return toUser(row) ?? (await find(id) === null ? null : 'last-owner')
+    },
+
+    async changePassword (id, epoch, passwordDigest) {
+      return toUser(database.prepare('update people set password = ?, epoch = epoch + 1 where id = ? and epoch = ? returning *').get(passwordDigest, Number(id), epoch))
+    },
+
+    async delete (id) {
+      const { changes } = database.prepare(`delete from people where id = ? and ${LEAVES_AN_OWNER}`).run(Number(id))
+      if (changes === 1) return 'deleted'
+      return await find(id) === null ? 'not-found' : 'last-owner'
+    },
+
+    // Left out, there is no list at /auth/users. `findByUsername` is left out: these people have no user names.
+    async list ({ search, after, limit }) {
+      return database.prepare(`select * from people
+        where (@search is null or mail_key like @search escape '\\' or full_name like @search escape '\\')
+          and (@time is null or (joined_at, id) < (@time, @id))
+        order by joined_at desc, id desc limit @limit`)
+        .all({ search: search && `%${search.replace(/[\\%_]/g, '\\$&')}%`, time: after && after.createdAt.getTime(), id: after && Number(after.id), limit })
+        .map(toUser)
+    }
+  }
+}
