@@ -69,7 +69,7 @@ const expand = (bytes: Buffer, info: string, length: number) => Buffer.from(hkdf
 function checkSecret (secret: unknown, option: string): Buffer {
   if (typeof secret !== 'string' && !(secret instanceof Uint8Array)) throw new FST_ACCOUNTS_OPTION_INVALID(option, `must be text or bytes, not ${secret === null ? 'null' : typeof secret}`)
   const bytes = Buffer.from(secret as string)
-  if (bytes.length < MIN_BYTES) throw new FST_ACCOUNTS_OPTION_INVALID(option, `has ${bytes.length} bytes; at least ${MIN_BYTES} are needed`)
+  if (bytes.length < MIN_BYTES) throw new FST_ACCOUNTS_OPTION_INVALID(option, `has ${bytes.length} bytes; at least ${MIN_BYTES} random ones are needed ("npx fastify-accounts secret" prints some)`)
   if (isPredictable(bytes)) throw new FST_ACCOUNTS_OPTION_INVALID(option, 'is predictable: give random bytes ("npx fastify-accounts secret" prints some)')
   return bytes
 }

@@ -2,6 +2,7 @@ import { Migrator, sql, type Kysely, type Migration } from 'kysely'
 import { FST_ACCOUNTS_MIGRATION_FAILED, FST_ACCOUNTS_MIGRATION_PENDING } from '../../errors.ts'
 import type { Dialect, DialectName } from './dialects.ts'
 import { nameOf, type Naming } from './naming.ts'
+import { repeat } from './repeat.ts'
 import { createPostgresTriggers, createSqliteTriggers } from './triggers.ts'
 import type { Tables } from './tables.ts'
 
@@ -97,22 +98,51 @@ function createMigrator (target: Target, db: Kysely<Tables>): Migrator {
 
 /** @throws {FST_ACCOUNTS_MIGRATION_PENDING} or `_FAILED`, for a database that is not empty and may not be changed now */
 export async function checkMigrations (target: Target, { migrate: isWanted }: MigrateOptions): Promise<void> {
-  const migrations = await createMigrator(target, target.db).getMigrations()
-  const pending = migrations.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name)
+  const { pending, isEmpty } = await findPending(target)
   if (pending.length === 0) return
-  const isEmpty = pending.length === migrations.length
   if (!isEmpty && !(isWanted ?? process.env.NODE_ENV !== 'production')) throw new FST_ACCOUNTS_MIGRATION_PENDING(pending.join(', '))
   await migrateToLatest(target)
 }
 
+async function findPending (target: Target): Promise<{ readonly pending: string[], readonly isEmpty: boolean }> {
+  const migrations = await repeat(target.dialect, async () => await createMigrator(target, target.db).getMigrations())
+  const pending = migrations.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name)
+  return { pending, isEmpty: pending.length === migrations.length }
+}
+
 /**
- * Bring the tables up to date; the names of the steps that ran. Running it twice, or at once from two processes,
- * does no harm.
+ * Bring the tables up to date, all the way or not at all; the names of the steps that ran. Running it twice, or at once
+ * from several processes, does no harm.
  * @throws {FST_ACCOUNTS_MIGRATION_FAILED}
  */
 export async function migrateToLatest (target: Target): Promise<string[]> {
-  const { error, results = [] } = await createMigrator(target, target.patientDb ?? target.db).migrateToLatest()
-  if (error === undefined) return results.map(({ migrationName }) => migrationName)
-  if (target.dialect.isConflict(error)) throw error
-  throw new FST_ACCOUNTS_MIGRATION_FAILED(error instanceof Error ? error.message : 'unknown error', { cause: error })
+  const { db, patientDb = db, dialect } = target
+  // A server that can't be reached is no failed migration.
+  await findPending(target)
+  try {
+    return await repeat(dialect, async () => dialect.name === 'sqlite' ? await runInTransaction(target) : await run(target, patientDb))
+  } catch (cause) {
+    throw new FST_ACCOUNTS_MIGRATION_FAILED(cause instanceof Error ? cause.message : 'unknown error', { cause })
+  }
+}
+
+async function run (target: Target, db: Kysely<Tables>): Promise<string[]> {
+  const { error, results = [] } = await createMigrator(target, db).migrateToLatest()
+  if (error !== undefined) throw error
+  return results.map(({ migrationName }) => migrationName)
+}
+
+/** Kysely locks and wraps migrations in PostgreSQL, and does neither in SQLite, which can do both. */
+async function runInTransaction (target: Target): Promise<string[]> {
+  return await target.db.connection().execute(async connection => {
+    await sql`begin immediate`.execute(connection)
+    try {
+      const steps = await run(target, connection)
+      await sql`commit`.execute(connection)
+      return steps
+    } catch (error) {
+      await sql`rollback`.execute(connection)
+      throw error
+    }
+  })
 }

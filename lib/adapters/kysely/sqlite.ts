@@ -7,7 +7,7 @@ import type { Storage } from '../../../types/storage.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE, FST_ACCOUNTS_STORAGE_UNOPENED } from '../../errors.ts'
 import { sqliteDialect } from './dialects.ts'
 import { checkMigrations, migrateToLatest, type MigrateOptions, type Target } from './migrations.ts'
-import { isSqliteConflict, repeat } from './repeat.ts'
+import { repeat } from './repeat.ts'
 import { createSqliteFeed } from './sqlite-feed.ts'
 import { createStores } from './stores.ts'
 import type { Tables } from './tables.ts'
@@ -33,7 +33,7 @@ const MAX_STATEMENTS = 100
 export async function sqliteStorage (file: string, options: SqliteOptions = {}): Promise<SqliteStorage> {
   const { database, target, checkPresence } = await open(file)
   try {
-    await untilFree(async () => await checkMigrations(target, options))
+    await checkMigrations(target, options)
   } catch (error) {
     database.close()
     throw error
@@ -53,7 +53,7 @@ export async function sqliteStorage (file: string, options: SqliteOptions = {}):
 export async function migrateSqlite (file: string): Promise<string[]> {
   const { database, target } = await open(file)
   try {
-    return await untilFree(async () => await migrateToLatest(target))
+    return await migrateToLatest(target)
   } finally {
     database.close()
   }
@@ -63,7 +63,7 @@ async function open (file: string): Promise<{ readonly database: Database, reado
   if (typeof file !== 'string' || file === '') throw new FST_ACCOUNTS_OPTION_INVALID('file', 'must be the path of the SQLite file')
   const { default: BetterSqlite } = await import('better-sqlite3')
   const database = openFile(BetterSqlite, file)
-  await untilFree(async () => { database.pragma('journal_mode = WAL') })
+  await repeat(sqliteDialect, async () => { database.pragma('journal_mode = WAL') })
   const checkPresence = file === ':memory:' ? () => {} : createPresenceCheck(resolve(file))
   const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: prepareOnce(database, checkPresence) }) })
   return { database, checkPresence, target: { db, dialect: sqliteDialect, naming: {} } }
@@ -123,5 +123,3 @@ function createPresenceCheck (path: string): () => void {
     if (found?.ino !== ino || found.dev !== dev) throw new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: `${path} is gone` })
   }
 }
-
-const untilFree = async <T>(call: () => Promise<T>): Promise<T> => await repeat({ isConflict: isSqliteConflict }, call)
