@@ -19,6 +19,7 @@ export interface Settings {
   readonly accessTokenTtl: number
   readonly refreshTokenTtl: number
   readonly sessionTtl: number
+  readonly maxSessions: number
   readonly refresh: 'transparent' | 'explicit'
   readonly cookies: { readonly secure: boolean, readonly insecure: boolean, readonly domain: string | undefined, readonly sameSite: 'lax' | 'strict', readonly names: { readonly access: string, readonly refresh: string } }
   readonly csrf: 'standard' | 'strict'
@@ -39,7 +40,7 @@ export interface PasswordSettings {
 
 /** Every option, and of a group of options every member. A name that is not here is refused: most are typing errors. */
 const KNOWN = {
-  '': ['appUrl', 'secret', 'secrets', 'storage', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'refresh', 'cookies', 'csrf', 'passwords', 'registration', 'routes', 'hooks'],
+  '': ['appUrl', 'secret', 'secrets', 'storage', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'maxSessions', 'refresh', 'cookies', 'csrf', 'passwords', 'registration', 'routes', 'hooks'],
   secrets: ['access', 'refresh', 'hash'],
   cookies: ['domain', 'sameSite', 'names', 'insecure'],
   'cookies.names': ['access', 'refresh'],
@@ -62,7 +63,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
   checkMembers(options, '')
   // Defaults stand in for what is left out, not for null.
   const {
-    sessionTtl = '365d', refresh = 'transparent', csrf = 'standard',
+    sessionTtl = '365d', maxSessions = 100, refresh = 'transparent', csrf = 'standard',
     cookies = {}, passwords = {}, registration = {}, routes = {}, hooks = {}
   } = options
   const url = parseAppUrl(options.appUrl)
@@ -79,6 +80,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
     accessTokenTtl: access,
     refreshTokenTtl: idle,
     sessionTtl: session,
+    maxSessions: integer(maxSessions, 1, 10_000, 'maxSessions'),
     refresh: oneOf(refresh, ['transparent', 'explicit'], 'refresh'),
     cookies: resolveCookies(cookies, url),
     csrf: oneOf(csrf, ['standard', 'strict'], 'csrf'),

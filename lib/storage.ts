@@ -35,6 +35,7 @@ const SHAPES: { readonly [Name in keyof Pick<Stores, 'users' | 'sessions'>]: { r
     recover: (value, [id, generation]) => value === null || (isSession(value) && value.id === id && value.generation === generation),
     revoke: isBoolean,
     revokeAllForUser: isIds,
+    revokeOldest: isIds,
     deleteAllForUser: isIds,
     touch: () => true,
     deleteEnded: value => typeof value === 'number'

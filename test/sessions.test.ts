@@ -227,3 +227,24 @@ t.test('C-09 an answer sets each cookie once (RFC 6265, 4.1.1), also when it ren
     t.strictSame(answer.cookies.map(({ name }) => name).sort(), ['accounts_access', 'accounts_refresh'], title)
   }
 })
+
+t.test('S-09 with one session more than maxSessions the one that began first ends, and racers leave exactly that many', async t => {
+  const clock = holdClock(t)
+  const { app, client, signedUp } = await createApp(t, { maxSessions: 3 })
+  const reasons: string[] = []
+  app.accounts.addHook('sessionRevoked', ({ reason }) => { reasons.push(reason) })
+  const browsers = [await signedUp('ada@example.com')]
+  const stranger = await signedUp('bob@example.com')
+  for (let count = 1; count < 5; count++) {
+    clock.advance(SECOND)
+    const browser = client()
+    t.equal((await browser.post('/auth/login', { email: 'ada@example.com', password: PASSWORD })).statusCode, 200)
+    browsers.push(browser)
+  }
+  t.strictSame(await Promise.all(browsers.map(async browser => (await browser.copy().get('/private')).statusCode)), [401, 401, 200, 200, 200])
+  t.strictSame(reasons, ['too-many', 'too-many'])
+  await Promise.all(Array.from({ length: 16 }, async () => await client().post('/auth/login', { email: 'ada@example.com', password: PASSWORD })))
+  const ada = await app.accounts.users.findByEmail('ada@example.com')
+  t.equal((await app.accounts.sessions.list(ada!.id)).length, 3)
+  t.equal((await stranger.get('/private')).statusCode, 200)
+})

@@ -58,6 +58,8 @@ export interface AccountsOptions {
   readonly refreshTokenTtl?: Duration
   /** End of a session in any case. @default '365d' */
   readonly sessionTtl?: Duration
+  /** Live sessions of one user at most; with one more, the one that began first ends. ASVS 7.1.2. @default 100 */
+  readonly maxSessions?: number
   /**
    * `transparent`: a guard renews an expired access cookie from a good refresh cookie.
    * `explicit`: only `POST /auth/refresh` does, and the refresh cookie goes to the plugin's routes alone.

@@ -79,7 +79,7 @@ export interface UserStore {
   delete (id: string): Promise<'deleted' | 'last-owner' | 'not-found'>
 }
 
-export type RevokeReason = 'signed-out' | 'ended-by-user' | 'replaced' | 'reused' | 'password-changed' | 'disabled' | 'deleted' | 'ended-by-host'
+export type RevokeReason = 'signed-out' | 'too-many' | 'ended-by-user' | 'replaced' | 'reused' | 'password-changed' | 'disabled' | 'deleted' | 'ended-by-host'
 
 export interface SessionRecord {
   readonly id: string
@@ -130,6 +130,8 @@ export interface SessionStore {
   revoke (id: string, why: { readonly at: Date, readonly reason: RevokeReason, readonly userId?: string }): Promise<boolean>
   /** The ids of the sessions that this call revoked. */
   revokeAllForUser (userId: string, why: { readonly at: Date, readonly reason: RevokeReason, readonly except?: string }): Promise<string[]>
+  /** Revoke the sessions of a user that are live at `at`, but for the `keep` that began last; the ids of those that this call revoked. */
+  revokeOldest (userId: string, why: { readonly at: Date, readonly reason: RevokeReason, readonly keep: number }): Promise<string[]>
   /** Remove every session of a user without a trace; the ids of those that were not revoked before. */
   deleteAllForUser (userId: string): Promise<string[]>
   /** Move last-seen and acknowledgement forward, never back; unknown ids are passed over. */

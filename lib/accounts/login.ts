@@ -50,12 +50,9 @@ export type Begin = (user: UserRecord, request: FastifyRequest | null, remember:
 export function createBegin ({ storage, signIn, signOut, readPresented }: Pick<AccountsDependencies, 'storage' | 'signIn' | 'signOut' | 'readPresented'>): Begin {
   return async function begin (user, request, remember) {
     const session = signIn.prepare(user, request, remember)
-    const replaced = readPresented(request)
-    // One statement needs no transaction.
-    const ended = replaced.length === 0
-      ? await signIn.store(storage.sessions, session, [])
-      : await storage.atomically(async stores => await signIn.store(stores.sessions, session, replaced))
-    for (const { userId, sessionId } of ended) signOut.announce(userId, [sessionId], 'replaced', request)
+    // No transaction: if it stops half-way the browser still has the old session, and of racers the last must see all.
+    const ended = await signIn.store(storage.sessions, session, readPresented(request))
+    for (const { userId, sessionId, reason } of ended) signOut.announce(userId, [sessionId], reason, request)
     return signIn.issue(user, session)
   }
 }

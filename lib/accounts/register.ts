@@ -39,7 +39,7 @@ export function createRegister ({ storage, passwords, signIn, signOut, readPrese
       return { user, session, ended: await signIn.store(stores.sessions, session, replaced) }
     })
 
-    for (const { userId, sessionId } of created.ended) signOut.announce(userId, [sessionId], 'replaced', request)
+    for (const { userId, sessionId, reason } of created.ended) signOut.announce(userId, [sessionId], reason, request)
     const issued = signIn.issue(created.user, created.session)
     hooks.record('account.registered', { userId: created.user.id, sessionId: created.session.id, request })
     await hooks.after('afterRegister', { user: issued.user, session: issued.session, request })

@@ -18,15 +18,21 @@ export interface Issued<Refresh = Minted> {
   readonly remember: boolean
 }
 
+/** A session that had to go for another. */
+export interface Ended extends Presented { readonly reason: 'replaced' | 'too-many' }
+
 export interface SignIn {
   /** A new session of `user`, not stored yet. Its id is always new (ASVS 7.2.4), its epoch that of the record whose password was checked. */
   prepare (user: UserRecord, request: FastifyRequest | null, remember: boolean): SessionRecord
-  /** Store it, and end the sessions that it replaces; those that were not over before. Belongs into one transaction. */
-  store (sessions: SessionStore, session: SessionRecord, replaced: readonly Presented[]): Promise<Presented[]>
+  /**
+   * Store it, and end the sessions that it replaces and the oldest of those that are too many (ASVS 7.1.2); those that
+   * were not over before.
+   */
+  store (sessions: SessionStore, session: SessionRecord, replaced: readonly Presented[]): Promise<Ended[]>
   issue (user: UserRecord, session: SessionRecord): Issued
 }
 
-export function createSignIn (tokens: Tokens, settings: Pick<Settings, 'refreshTokenTtl' | 'sessionTtl'>): SignIn {
+export function createSignIn (tokens: Tokens, settings: Pick<Settings, 'refreshTokenTtl' | 'sessionTtl' | 'maxSessions'>): SignIn {
   return {
     prepare (user, request, remember) {
       const time = now()
@@ -52,11 +58,14 @@ export function createSignIn (tokens: Tokens, settings: Pick<Settings, 'refreshT
     },
     async store (sessions, session, replaced) {
       await sessions.create(session)
-      const ended: Presented[] = []
+      const { userId, createdAt: at } = session
+      const ended: Ended[] = []
       for (const presented of replaced) {
-        if (await sessions.revoke(presented.sessionId, { at: session.createdAt, reason: 'replaced', userId: presented.userId })) ended.push(presented)
+        if (await sessions.revoke(presented.sessionId, { at, reason: 'replaced', userId: presented.userId })) ended.push({ ...presented, reason: 'replaced' })
       }
-      return ended
+      // Not before it is stored: of racers the last one sees them all.
+      const oldest = await sessions.revokeOldest(userId, { at, reason: 'too-many', keep: settings.maxSessions })
+      return [...ended, ...oldest.map(sessionId => ({ userId, sessionId, reason: 'too-many' as const }))]
     },
     issue (user, session) {
       const subject = toSubject(session, session.generation)

@@ -83,6 +83,25 @@ export const sessionCases: readonly ContractCase[] = [
     }
   },
   {
+    title: 'S-09 of 16 racers that begin a session where 4 are allowed exactly 4 stay, those that began last; others\' do not count',
+    async run ({ users, sessions }) {
+      const user = await createUser(users)
+      const stranger = sampleSession((await createUser(users)).id)
+      await sessions.create(stranger)
+      const idle = sampleSession(user.id, { createdAt: after(100), idleExpiresAt: after(20) })
+      await sessions.create(idle)
+      const begun = Array.from({ length: 16 }, (_, index) => sampleSession(user.id, { createdAt: after(index) }))
+      const ended = await race(16, async index => {
+        await sessions.create(begun[index]!)
+        return await sessions.revokeOldest(user.id, { at: after(30), reason: 'too-many', keep: 4 })
+      })
+      deepEqual((await sessions.listForUser(user.id, after(30))).map(({ id }) => id), begun.slice(12).toReversed().map(({ id }) => id))
+      deepEqual(ended.flat().toSorted(), begun.slice(0, 12).map(({ id }) => id).toSorted(), 'each is named once')
+      equal((await sessions.find(begun[0]!.id))?.revokeReason, 'too-many')
+      deepEqual([(await sessions.find(stranger.id))?.revokedAt, (await sessions.find(idle.id))?.revokedAt], [null, null])
+    }
+  },
+  {
     title: 'the list of a user has the live sessions alone, newest first',
     async run (storage) {
       const { session, user } = await withSession(storage)

@@ -3,6 +3,9 @@ import type { SessionStore } from '../../../types/storage.ts'
 import type { Dialect } from './dialects.ts'
 import { fromSessionRecord, toSessionRecord, type Tables } from './tables.ts'
 
+/** SQLite has no offset without a limit. */
+const MOST = 1_000_000
+
 export function kyselySessions (db: Kysely<Tables>, dialect: Dialect): SessionStore {
   const { toTime } = dialect
   const ofUser = (userId: string) => dialect.lock(db.selectFrom('accounts_sessions').select('id').where('user_id', '=', userId).orderBy('id'))
@@ -56,6 +59,18 @@ export function kyselySessions (db: Kysely<Tables>, dialect: Dialect): SessionSt
         .set({ revoked_at: toTime(at), revoke_reason: reason })
         .where('id', 'in', ofUser(userId)).where('revoked_at', 'is', null)
         .$if(except !== undefined, query => query.where('id', '!=', except!))
+        .returning('id').execute()
+      return rows.map(row => row.id)
+    },
+
+    async revokeOldest (userId, { at, reason, keep }) {
+      // By an order that never changes, so that racers agree on who has to go.
+      const oldest = db.selectFrom('accounts_sessions').select('id')
+        .where('user_id', '=', userId).where('revoked_at', 'is', null).where('idle_expires_at', '>', toTime(at))
+        .orderBy('created_at', 'desc').orderBy('id', 'desc').limit(MOST).offset(keep)
+      const rows = await db.updateTable('accounts_sessions')
+        .set({ revoked_at: toTime(at), revoke_reason: reason })
+        .where('id', 'in', oldest).where('revoked_at', 'is', null)
         .returning('id').execute()
       return rows.map(row => row.id)
     },
