@@ -26,6 +26,7 @@ export interface Settings {
   readonly registration: { readonly open: boolean }
   /** Where the routes are, `null` without routes. */
   readonly prefix: string | null
+  readonly protect: 'none' | 'all'
   readonly hooks: NonNullable<AccountsOptions['hooks']>
 }
 
@@ -39,7 +40,7 @@ export interface PasswordSettings {
 
 /** Every option, and of a group of options every member. A name that is not here is refused: most are typing errors. */
 const KNOWN = {
-  '': ['appUrl', 'secret', 'secrets', 'storage', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'refresh', 'cookies', 'csrf', 'passwords', 'registration', 'routes', 'hooks'],
+  '': ['appUrl', 'secret', 'secrets', 'storage', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'refresh', 'cookies', 'csrf', 'passwords', 'registration', 'routes', 'protect', 'hooks'],
   secrets: ['access', 'refresh', 'hash'],
   cookies: ['domain', 'sameSite', 'names', 'insecure'],
   'cookies.names': ['access', 'refresh'],
@@ -62,7 +63,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
   checkMembers(options, '')
   // Defaults stand in for what is left out, not for null.
   const {
-    sessionTtl = '365d', refresh = 'transparent', csrf = 'standard',
+    sessionTtl = '365d', refresh = 'transparent', csrf = 'standard', protect = 'none',
     cookies = {}, passwords = {}, registration = {}, routes = {}, hooks = {}
   } = options
   const url = parseAppUrl(options.appUrl)
@@ -85,6 +86,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
     passwords: resolvePasswords(passwords),
     registration: { open: resolveRegistration(registration) },
     prefix: resolvePrefix(routes),
+    protect: oneOf(protect, ['none', 'all'], 'protect'),
     hooks: resolveHooks(hooks)
   }
 }
