@@ -28,6 +28,6 @@ function describeDemands ({ via, optional, fresh, roles, liveness, check }: Comp
     roles === null ? null : `roles ${roles.join(' or ')}`,
     fresh === null ? null : `fresh ${fresh} s`,
     liveness === 'checked' ? null : liveness,
-    check === null ? null : `check ${check}`
+    check === null || check === 'check' ? check : `check ${check}`
   ].filter(part => part !== null).join(', ')
 }
