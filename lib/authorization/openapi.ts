@@ -1,4 +1,4 @@
-import type { RouteOptions } from 'fastify'
+import type { FastifySchema, RouteOptions } from 'fastify'
 import type { CredentialKind } from '../../types/principal.ts'
 import type { Rule } from './policy.ts'
 
@@ -10,10 +10,10 @@ const SCHEMES: Readonly<Partial<Record<CredentialKind, string>>> = { cookie: 'ac
  * Validation is compiled by now: only what describes routes reads this.
  */
 export function addSecurity (route: RouteOptions, rules: readonly Rule[]): void {
-  const schema: { security?: unknown } = route.schema ?? {}
+  const schema: FastifySchema & { security?: unknown } = route.schema ?? {}
   if (rules.length === 0 || schema.security !== undefined) return
   const schemes = Object.entries(SCHEMES).filter(([kind]) => rules.every(({ via }) => via.includes(kind as CredentialKind)))
   const security: object[] = schemes.map(([, scheme]) => ({ [scheme]: [] }))
   if (rules.every(({ optional }) => optional)) security.push({})
-  route.schema = { ...schema, security } as NonNullable<RouteOptions['schema']>
+  route.schema = { ...schema, security } as FastifySchema
 }

@@ -34,13 +34,11 @@ export function protectRoutes (app: FastifyInstance, { guards, protect, makers }
   app.addHook('onReady', async () => {
     for (const route of known) {
       refuseUncalled(route.options, makers)
-      const verdict = judge(route)
-      route.mark.guard = verdict.guard
-      addSecurity(route.options, rulesOf(verdict))
+      addSecurity(route.options, rulesOf(judge(route)))
     }
   })
 
-  const rulesOf = ({ passes }: Verdict): readonly Rule[] => passes === 'public' ? [] : passes.map(guard => guards.ruleOf(guard)!)
+  const rulesOf = (verdict: Verdict): readonly Rule[] => verdict === 'public' ? [] : verdict.map(guard => guards.ruleOf(guard)!)
 
   return () => {
     const routes = known.flatMap(route => linesOf(route, describe(judge(route))))
@@ -53,7 +51,7 @@ export function protectRoutes (app: FastifyInstance, { guards, protect, makers }
   }
 
   function describe (verdict: Verdict): RoutePolicy['policy'] {
-    if (verdict.passes === 'public') return 'public'
+    if (verdict === 'public') return 'public'
     const policies = rulesOf(verdict).map(complete)
     return policies.length > 1 ? policies : policies[0] ?? 'none'
   }

@@ -11,22 +11,19 @@ export interface KnownRoute {
   readonly url: string
   readonly options: RouteOptions
   readonly declared: Declared
-  /** In the route's config, which Fastify copies: by it a request finds what `enforce` has to run. */
-  readonly mark: { guard: Guard | null }
+  /** Stands in the route's config, so that a request finds it. */
+  readonly mark: Mark
 }
 
-/** What guards a route when every hook has had its say on it. */
-export interface Verdict {
-  /** What `enforce` runs; `null`: nothing, the route is public or its own hooks guard it. */
-  readonly guard: Guard | null
-  /** Every guard that a request has to pass, in this order. */
-  readonly passes: 'public' | readonly Guard[]
-}
+interface Mark { isGuardedByItself: boolean }
+
+/** Every guard that a request has to pass, in this order. */
+export type Verdict = 'public' | readonly Guard[]
 
 export interface RoutePolicies {
   /** For `onRoute`. @throws {FST_ACCOUNTS_POLICY_INVALID} */
   note (options: RouteOptions): KnownRoute
-  /** Decide what guards a route. @throws {FST_ACCOUNTS_POLICY_INVALID} also for what contradicts itself */
+  /** Decide what guards a route, when every hook has had its say on it. @throws {FST_ACCOUNTS_POLICY_INVALID} also for what contradicts itself */
   judge (route: KnownRoute): Verdict
   /** For `onRequest` of the instance: after routing, on the route that has matched. */
   readonly enforce: Guard
@@ -40,7 +37,7 @@ type Declared = Policy | false | undefined
  */
 export function createRoutePolicies (guards: Guards, byDefault: Guard | null): RoutePolicies {
   const MARK = Symbol('fastify-accounts.route')
-  type Config = { accounts?: Declared, [MARK]?: KnownRoute['mark'] } | undefined
+  type Config = { accounts?: Declared, [MARK]?: Mark } | undefined
   const made = new WeakMap<Policy, Guard>()
 
   const guardOf = (policy: Policy, subject: Subject): Guard => {
@@ -48,16 +45,20 @@ export function createRoutePolicies (guards: Guards, byDefault: Guard | null): R
     made.set(policy, guard)
     return guard
   }
-  // Of a route that was there before the plugin, and of what is not found.
-  const guardOfUnknown = (declared: Declared): Guard | null => isPolicy(declared) ? guardOf(declared, 'Policy') : declared === false ? null : byDefault
+  const guardFor = (config: Config): Guard | null => {
+    if (config?.[MARK]?.isGuardedByItself === true) return null
+    const declared = config?.accounts
+    // A policy that is new here stands in a route that was there before the plugin.
+    return isPolicy(declared) ? guardOf(declared, 'Policy') : declared === false ? null : byDefault
+  }
 
   return {
     note (options) {
       const declared = options.config?.accounts
       // Already here, so that the stack leads to the line that adds the route.
       const guard = isPolicy(declared) ? guardOf(declared, subjectOf(options)) : null
-      if (guard !== null && byDefault === null) putFirst(guard, options)
-      const mark = { guard: byDefault }
+      const mark = { isGuardedByItself: guard !== null && byDefault === null }
+      if (mark.isGuardedByItself) putFirst(guard!, options)
       options.config = { ...options.config, [MARK]: mark } as NonNullable<RouteOptions['config']>
       return { url: options.url, options, declared, mark }
     },
@@ -67,20 +68,20 @@ export function createRoutePolicies (guards: Guards, byDefault: Guard | null): R
       const policy = config?.accounts
       const guard = isPolicy(policy) ? guardOf(policy, subjectOf(options)) : null
       const own = hooksBefore(options).filter((hook): hook is Guard => guards.ruleOf(hook) !== undefined && hook !== guard)
-      if (policy === undefined && (declared !== undefined || (byDefault !== null && own.length > 0 && config?.[MARK] !== mark))) refuse('is lost: an onRoute hook has replaced the config of the route')
+      const found = config?.[MARK]
+      const isLost = found === undefined ? policy === undefined && own.length > 0 && byDefault !== null : found !== mark
+      if (isLost || (policy === undefined && declared !== undefined)) refuse('is lost: an onRoute hook has replaced the config of the route')
       if (policy !== undefined && own.length > 0) refuse('stands in config.accounts beside a guard among the hooks: only one of them can be meant')
       if (guard !== null && byDefault === null && !hooksBefore(options).includes(guard)) refuse('was set by an onRoute hook that runs after the plugin\'s, which is too late unless "protect" is "all"')
-      if (policy === false) return { guard: null, passes: 'public' }
-      if (own.length > 0) return { guard: null, passes: own }
-      const enforced = guard ?? byDefault
-      return { guard: byDefault === null ? null : enforced, passes: enforced === null ? [] : [enforced] }
+      if (policy === false) return 'public'
+      if (own.length === 0) return [guard ?? byDefault ?? []].flat()
+      mark.isGuardedByItself = true
+      return own
     },
     enforce (request, reply, done) {
       let guard: Guard | null
       try {
-        const config = request.routeOptions.config as Config
-        const mark = config?.[MARK]
-        guard = mark === undefined ? guardOfUnknown(config?.accounts) : mark.guard
+        guard = guardFor(request.routeOptions.config as Config)
       } catch (cause) {
         return done(new FST_ACCOUNTS_INTERNAL({ cause }))
       }
