@@ -145,6 +145,7 @@ const CONTRADICTIONS: ReadonlyArray<readonly [string, (app: FastifyInstance) => 
   ['a policy, and a guard by a hook', () => ({ config: { accounts: {} } }), (route, app) => { route.preHandler = app.authenticate }, BESIDE, BESIDE],
   ['a guard, and public by a hook', app => ({ onRequest: app.authenticate }), route => { route.config = { ...route.config, accounts: false } }, BESIDE, BESIDE],
   ['a policy that a hook takes away', () => ({ config: { accounts: { roles: ['admin'] } } }), route => { route.config = {} }, LOST, LOST],
+  ['a policy that a hook unsets', () => ({ config: { accounts: { roles: ['admin'] } } }), route => { route.config = { ...route.config, accounts: undefined } }, LOST, LOST],
   ['a guard whose route loses its config', app => ({ onRequest: app.guard({ optional: true }) }), route => { route.config = {} }, null, LOST],
   ['a policy by a hook', () => ({}), route => { route.config = { ...route.config, accounts: {} } }, LATE, null],
   ['another policy by a hook', () => ({ config: { accounts: {} } }), route => { route.config = { ...route.config, accounts: { roles: ['admin'] } } }, BESIDE, null],
@@ -164,6 +165,19 @@ t.test('what contradicts itself, or could not be enforced, is refused at start',
       if (message === null) await t.resolves(started, `${protect}: ${what}`)
       else await t.rejects(started, { code: 'FST_ACCOUNTS_POLICY_INVALID', message }, `${protect}: ${what}`)
     }
+  }
+})
+
+t.test('routes that a hook gives one config object are refused: the last policy would stand for all of them', async t => {
+  const shared = {}
+  for (const protect of PROTECT) {
+    await t.rejects(start(t, protect, async app => {
+      await app.register(async child => {
+        child.addHook('onRoute', route => { route.config = Object.assign(shared, route.config) })
+        child.post('/admins', { config: { accounts: { roles: ['admin'] } } }, handler)
+        child.post('/public', { config: { accounts: false } }, handler)
+      })
+    }), { code: 'FST_ACCOUNTS_POLICY_INVALID', message: 'Route POST /admins: policy is lost: an onRoute hook has replaced the config of the route' }, protect)
   }
 })
 

@@ -139,6 +139,18 @@ t.test('I-06 what is not found is guarded as well, so nobody learns which paths 
   t.strictSame(reached, [])
 })
 
+t.test('a page for what is not found is public as a route', async t => {
+  const { asNobody } = await createProtected(t, {
+    after (app) {
+      app.get('/route', secret)
+      app.get('/*', { config: { accounts: false } }, async (_request, reply) => await reply.code(404).send('a page'))
+    }
+  })
+  t.equal(await asNobody('GET', '/nowhere'), 404)
+  t.equal(await asNobody('POST', '/nowhere'), 401)
+  t.equal(await asNobody('GET', '/route'), 401)
+})
+
 t.test('I-06 a notFoundHandler of the root, before or after the plugin, is behind the guard too', async t => {
   const handler = async () => 'secret'
   for (const where of ['before', 'after'] as const) {
