@@ -1,4 +1,5 @@
 export { default, default as accounts } from './plugin.ts'
 export * as errors from './errors.ts'
+export { formatPolicies } from './authorization/format-policies.ts'
 export { securitySchemes } from './routes/schemas.ts'
 export type * from '../types/index.ts'

@@ -27,6 +27,7 @@ export interface Settings {
   readonly registration: { readonly open: boolean }
   /** Where the routes are, `null` without routes. */
   readonly prefix: string | null
+  readonly protect: 'none' | 'all'
   readonly hooks: NonNullable<AccountsOptions['hooks']>
 }
 
@@ -40,7 +41,7 @@ export interface PasswordSettings {
 
 /** Every option, and of a group of options every member. A name that is not here is refused: most are typing errors. */
 const KNOWN = {
-  '': ['appUrl', 'secret', 'secrets', 'storage', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'maxSessions', 'refresh', 'cookies', 'csrf', 'passwords', 'registration', 'routes', 'hooks'],
+  '': ['appUrl', 'secret', 'secrets', 'storage', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'maxSessions', 'refresh', 'cookies', 'csrf', 'passwords', 'registration', 'routes', 'protect', 'hooks'],
   secrets: ['access', 'refresh', 'hash'],
   cookies: ['domain', 'sameSite', 'names', 'insecure'],
   'cookies.names': ['access', 'refresh'],
@@ -63,7 +64,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
   checkMembers(options, '')
   // Defaults stand in for what is left out, not for null.
   const {
-    sessionTtl = '365d', maxSessions = 100, refresh = 'transparent', csrf = 'standard',
+    sessionTtl = '365d', maxSessions = 100, refresh = 'transparent', csrf = 'standard', protect = 'none',
     cookies = {}, passwords = {}, registration = {}, routes = {}, hooks = {}
   } = options
   const url = parseAppUrl(options.appUrl)
@@ -87,6 +88,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
     passwords: resolvePasswords(passwords),
     registration: { open: resolveRegistration(registration) },
     prefix: resolvePrefix(routes),
+    protect: oneOf(protect, ['none', 'all'], 'protect'),
     hooks: resolveHooks(hooks)
   }
 }

@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
-import type { FastifyInstance, FastifyReply, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { AccountsOptions } from '../types/options.ts'
+import type { Policy } from '../types/policy.ts'
 import { createBegin, createLogin } from './accounts/login.ts'
 import { createChangePassword } from './accounts/password.ts'
 import { createRegister } from './accounts/register.ts'
@@ -8,8 +9,9 @@ import { createServices } from './accounts/services.ts'
 import { createUsers } from './accounts/users.ts'
 import { createAuthorize } from './authorization/authorize.ts'
 import { createGuards } from './authorization/guard.ts'
+import { protectRoutes } from './authorization/protect.ts'
 import { createAccessCookie } from './credentials/access-cookie.ts'
-import { FST_ACCOUNTS_CREDENTIALS_INVALID, FST_ACCOUNTS_GUARD_UNCALLED } from './errors.ts'
+import { FST_ACCOUNTS_CREDENTIALS_INVALID } from './errors.ts'
 import { createHooks } from './hooks.ts'
 import { resolveOptions } from './options.ts'
 import { loadBlocklist } from './passwords/blocklist.ts'
@@ -68,12 +70,14 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const login = createLogin(dependencies, begin)
   const changePassword = createChangePassword(dependencies)
   const users = createUsers(dependencies)
-  const accounts = createServices(dependencies, { register, login, changePassword, users })
 
   const transparent = settings.refresh === 'transparent' ? refresh : null
   const accessCookie = createAccessCookie({ cookies, tokens, liveness, activity, signals, originGuard, refresh: transparent, capacity: CAPACITY })
-  const guard = createGuards([accessCookie], hooks)
+  const guards = createGuards([accessCookie], hooks)
+  const guard = (policy: Policy = {}) => guards.make(policy, 'Policy')
   const authorize = createAuthorize(hooks)
+  const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
+  const accounts = createServices(dependencies, { register, login, changePassword, users, policies })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)
@@ -95,7 +99,6 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
     cookies.clear(this)
     this.request.principal = null
   })
-  app.addHook('onRoute', route => refuseUncalled(route, { guard, authorize }))
 
   if (settings.prefix !== null) {
     await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword, users, refresh, signOut, readPresented, cookies, hooks, originGuard, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
@@ -120,13 +123,5 @@ function routesPath (app: FastifyInstance, appPath: string, prefix: string | nul
 
 /** What the service calls itself is what its users think of first. */
 const serviceWords = (origin: string) => [new URL(origin).hostname, ...new URL(origin).hostname.split('.')]
-
-/** A maker of hooks that is used as a hook would never call `done`: the route would hang instead of being guarded. */
-function refuseUncalled (route: RouteOptions, makers: Readonly<Record<string, unknown>>): void {
-  const hooks = [route.onRequest, route.preParsing, route.preValidation, route.preHandler].flat()
-  for (const [name, maker] of Object.entries(makers)) {
-    if (hooks.includes(maker as (typeof hooks)[number])) throw new FST_ACCOUNTS_GUARD_UNCALLED(route.url, name)
-  }
-}
 
 export default fp(accountsPlugin, { name: 'fastify-accounts', fastify: '5.x' })

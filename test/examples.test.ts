@@ -103,6 +103,30 @@ t.test('policies: the stream of the example ends with its session', async t => {
   await t.resolves(stream.text(), 'it ends, or this test would time out')
 })
 
+t.test('closed by default: who says nothing is closed, and who says otherwise is obeyed', async t => {
+  const app = await load('closed-by-default')
+  const stranger = createClient(app)
+  const browser = createClient(app)
+  const { user } = (await browser.post('/auth/register', { email: 'ada@example.com', password: PASSWORD })).json() as { user: { id: string } }
+  for (const url of ['/profile', '/reports', `/admin/users/${user.id}`, '/nowhere']) t.equal((await stranger.get(url)).statusCode, 401, url)
+  t.strictSame((await stranger.get('/health')).json(), { ok: true })
+  t.match((await browser.get('/profile')).json(), { email: 'ada@example.com' })
+  for (const url of ['/reports', `/admin/users/${user.id}`]) t.equal((await browser.get(url)).statusCode, 403, url)
+  await app.accounts.users.update(user.id, { roles: ['admin', 'owner'] })
+  t.strictSame((await browser.get('/reports')).json(), ['2026-Q3'])
+  t.match((await browser.get(`/admin/users/${user.id}`)).json(), { id: user.id })
+  t.strictSame((await browser.request('DELETE', `/admin/users/${user.id}`)).json(), { deleted: true })
+})
+
+t.test('closed by default: the test of the example keeps the matrix, and sees a route that was opened', async t => {
+  const run = async () => await promisify(execFile)(process.execPath, ['--test', 'examples/closed-by-default/policies.test.js'], { cwd: folder, env: { PATH: process.env.PATH } })
+  await t.resolves(run())
+  const server = join(folder, 'examples/closed-by-default/server.js')
+  writeFileSync(server, readFileSync(server, 'utf8').replace('app.get(\'/profile\', ', 'app.get(\'/profile\', { config: { accounts: false } }, '))
+  const { stdout } = await run().then(() => ({ stdout: 'it noticed nothing' }), (error: { stdout: string }) => error)
+  t.match(stdout, /^ *\+ .*GET, HEAD +\/profile +public/m)
+})
+
 t.test('hooks: the example refuses, audits and tells', async t => {
   const audited: string[] = []
   const mailed: string[] = []

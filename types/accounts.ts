@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { AccountsHookName, AccountsHooks } from './hooks.ts'
+import type { RoutePolicy } from './policy.ts'
 import type { ListedSession, Session, User } from './principal.ts'
 import type { UserChange } from './storage.ts'
 
@@ -67,6 +68,8 @@ export interface Accounts {
     update (id: string, change: UserChange): Promise<User | null>
     delete (id: string): Promise<boolean>
   }
+  /** The matrix of routes and policies of this scope, by url and method, once the server is ready; for a snapshot `formatPolicies` prints it. */
+  policies (): RoutePolicy[]
   /** Add a hook; hooks of one name run in the order in which they were added. */
   addHook<Name extends AccountsHookName> (name: Name, hook: AccountsHooks[Name]): void
 }

@@ -10,6 +10,11 @@ declare module 'fastify' {
   /** Extra fields of a user that a host's own users store returns. Extend it by interface merging. */
   interface AccountsUser {}
 
+  interface FastifyContextConfig {
+    /** What this route demands of its caller; `false`: nothing, it is public. Checked at start. */
+    accounts?: Policy | false | undefined
+  }
+
   interface FastifyInstance {
     /** Demand any enabled credential; else 401. */
     authenticate: Guard

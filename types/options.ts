@@ -74,5 +74,11 @@ export interface AccountsOptions {
   readonly registration?: { readonly open?: boolean }
   /** `false`: decorators only. @default { prefix: '/auth' } */
   readonly routes?: false | { readonly prefix?: string }
+  /**
+   * `all`: every route of the scope demands any credential, and so does what is not found, unless the route says otherwise
+   * by `config.accounts` or a guard of its own. `none`: routes are open unless they say otherwise.
+   * @default 'none'
+   */
+  readonly protect?: 'none' | 'all'
   readonly hooks?: { readonly [Name in keyof AccountsHooks]?: AccountsHooks[Name] | ReadonlyArray<AccountsHooks[Name]> }
 }

@@ -29,3 +29,25 @@ export interface Policy {
   readonly liveness?: Liveness
   readonly check?: Check
 }
+
+/** A policy with nothing left out. */
+export interface CompletePolicy {
+  readonly via: readonly CredentialKind[]
+  readonly optional: boolean
+  /** Seconds. */
+  readonly fresh: number | null
+  readonly roles: readonly string[] | null
+  readonly liveness: Liveness
+  /** The name of the function. */
+  readonly check: string | null
+}
+
+/** One line of the matrix: what guards this method of this route. */
+export interface RoutePolicy {
+  /** `*`: any. */
+  readonly method: string
+  /** The pattern of the route, or in parentheses what is no single route of this list. */
+  readonly url: string
+  /** `public`: it says `false`. `none`: it says nothing, and nothing guards it. A list: all of them, in this order. */
+  readonly policy: 'public' | 'none' | CompletePolicy | readonly CompletePolicy[]
+}

@@ -13,10 +13,11 @@ export interface Duties {
   readonly login: Login
   readonly changePassword: ChangePassword
   readonly users: Users
+  readonly policies: Accounts['policies']
 }
 
 /** What a host calls as `app.accounts`. */
-export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, changePassword, users }: Duties): Accounts {
+export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, changePassword, users, policies }: Duties): Accounts {
   return {
     register: async (input, { request = null } = {}) => toSignedIn(await register(input, request)),
     login: async (input, { request = null } = {}) => toSignedIn(await login(input, request)),
@@ -37,6 +38,7 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
       update: async (id, change) => await users.update(id, change),
       delete: async id => await users.delete(id)
     },
+    policies,
     addHook: hooks.add
   }
 }

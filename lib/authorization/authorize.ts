@@ -7,7 +7,7 @@ import { FST_ACCOUNTS_AUTHENTICATION_REQUIRED, FST_ACCOUNTS_FORBIDDEN, FST_ACCOU
 /** Make a maker of `preHandler`s from checks. Without a known caller it is 401: no check runs for nobody. */
 export function createAuthorize (hooks: Hooks): (check: Check) => (request: FastifyRequest) => Promise<void> {
   return check => {
-    if (typeof check !== 'function') throw new FST_ACCOUNTS_POLICY_INVALID('check must be a function')
+    if (typeof check !== 'function') throw new FST_ACCOUNTS_POLICY_INVALID('Policy', 'check must be a function')
     return async function authorize (request) {
       try {
         if (request.principal === null) throw new FST_ACCOUNTS_AUTHENTICATION_REQUIRED()

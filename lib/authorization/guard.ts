@@ -8,32 +8,46 @@ import { answerHeaders, FST_ACCOUNTS_AUTHENTICATION_REQUIRED, FST_ACCOUNTS_FORBI
 import type { Hooks } from '../hooks.ts'
 import { noteRefusal, varyByCaller } from '../requests/caching.ts'
 import { requireConsent } from './authorize.ts'
-import { resolvePolicy, type Rule } from './policy.ts'
+import { resolvePolicy, type Rule, type Subject } from './policy.ts'
+
+export interface Guards {
+  /** @throws {FST_ACCOUNTS_POLICY_INVALID} which calls the policy by `subject` */
+  make (policy: Policy, subject: Subject): Guard
+  /** The policy of a guard that was made here, complete; of any other function `undefined`. */
+  ruleOf (hook: unknown): Rule | undefined
+}
 
 /** Make guards: who calls, and does the policy let them in? */
-export function createGuards (credentials: readonly Credential[], hooks: Hooks): (policy?: Policy) => Guard {
+export function createGuards (credentials: readonly Credential[], hooks: Hooks): Guards {
   const enabled = credentials.map(credential => credential.kind)
+  const rules = new WeakMap<object, Rule>()
+  return {
+    make (policy, subject) {
+      const rule = resolvePolicy(policy, enabled, subject)
+      const guard = createGuard(rule, credentials.filter(({ kind }) => rule.via.includes(kind)), hooks)
+      rules.set(guard, rule)
+      return guard
+    },
+    ruleOf: hook => typeof hook === 'function' ? rules.get(hook) : undefined
+  }
+}
 
-  return function guard (policy = {}) {
-    const rule = resolvePolicy(policy, enabled)
-    const accepted = credentials.filter(({ kind }) => rule.via.includes(kind))
-
-    // Callback style: where memory suffices, nothing is made between the socket and the handler, not even a promise.
-    return function guardRoute (request, reply, done) {
-      const { principal: before } = request
-      let admission: Promise<void> | null
-      try {
-        varyByCaller(reply)
-        const found = identify(accepted, 0, request, reply, rule)
-        admission = found instanceof Promise
-          ? found.then(async principal => { await admit(rule, hooks, principal, request, reply) })
-          : admit(rule, hooks, found, request, reply)
-      } catch (error) {
-        return done(toRefusal(error, before, request, reply, hooks))
-      }
-      if (admission === null) done()
-      else admission.then(() => done(), error => done(toRefusal(error, before, request, reply, hooks)))
+function createGuard (rule: Rule, accepted: readonly Credential[], hooks: Hooks): Guard {
+  // Callback style: where memory suffices, nothing is made between the socket and the handler, not even a promise.
+  return function guardRoute (request, reply, done) {
+    const { principal: before } = request
+    let admission: Promise<void> | null
+    try {
+      varyByCaller(reply)
+      const found = identify(accepted, 0, request, reply, rule)
+      admission = found instanceof Promise
+        ? found.then(async principal => { await admit(rule, hooks, principal, request, reply) })
+        : admit(rule, hooks, found, request, reply)
+    } catch (error) {
+      return done(toRefusal(error, before, request, reply, hooks))
     }
+    if (admission === null) done()
+    else admission.then(() => done(), error => done(toRefusal(error, before, request, reply, hooks)))
   }
 }
 

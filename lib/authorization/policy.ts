@@ -14,14 +14,20 @@ export interface Rule {
   readonly check: Check | null
 }
 
+/** What a policy is called in an error: it begins the sentence. */
+export type Subject = 'Policy' | `Route ${string}: policy`
+
+type Refuse = (why: string) => never
+
 const MEMBERS = ['via', 'optional', 'fresh', 'roles', 'liveness', 'check']
 const DEMANDS: readonly Liveness[] = ['checked', 'strict', 'stateless']
 
 /**
- * Check a policy once, when its guard is made.
+ * Check a policy once, when its guard is made. What it is called in an error is said by `subject`.
  * @throws {FST_ACCOUNTS_POLICY_INVALID} for what is unknown, ill-typed, not enabled or contradictory
  */
-export function resolvePolicy (policy: Policy, enabled: readonly CredentialKind[]): Rule {
+export function resolvePolicy (policy: Policy, enabled: readonly CredentialKind[], subject: Subject): Rule {
+  const refuse: Refuse = why => { throw new FST_ACCOUNTS_POLICY_INVALID(subject, why) }
   if (typeof policy !== 'object' || policy === null || Array.isArray(policy)) refuse('must be an object')
   const unknown = Object.keys(policy).find(member => !MEMBERS.includes(member))
   if (unknown !== undefined) refuse(`has an unknown member "${unknown}"`)
@@ -36,10 +42,10 @@ export function resolvePolicy (policy: Policy, enabled: readonly CredentialKind[
   // ASVS 7.5.1: what needs a recent proof needs it from the store.
   if (fresh !== null && liveness !== 'strict') refuse(`demands "fresh", for which the store is asked, together with liveness "${liveness}"`)
   if (optional && (fresh !== null || roles !== undefined)) refuse('is "optional" and yet demands "fresh" or "roles"')
-  return { via: resolveVia(policy.via, enabled), optional, fresh, roles: roles === undefined ? null : [...roles], liveness, check: check ?? null }
+  return { via: resolveVia(policy.via, enabled, refuse), optional, fresh, roles: roles === undefined ? null : [...roles], liveness, check: check ?? null }
 }
 
-function resolveVia (via: Policy['via'], enabled: readonly CredentialKind[]): readonly CredentialKind[] {
+function resolveVia (via: Policy['via'], enabled: readonly CredentialKind[], refuse: Refuse): readonly CredentialKind[] {
   if (via === undefined) return enabled
   const kinds = (Array.isArray(via) ? via : [via]) as readonly CredentialKind[]
   if (!isTexts(kinds) || kinds.length === 0) refuse('"via" must name at least one kind of credential')
@@ -49,7 +55,3 @@ function resolveVia (via: Policy['via'], enabled: readonly CredentialKind[]): re
 }
 
 const isTexts = (list: unknown): list is readonly string[] => Array.isArray(list) && list.every(item => typeof item === 'string' && item !== '')
-
-function refuse (why: string): never {
-  throw new FST_ACCOUNTS_POLICY_INVALID(why)
-}

@@ -9,6 +9,7 @@ export function addLogin (app: FastifyInstance, dependencies: RoutesDependencies
     method: 'POST',
     url: '/login',
     summary: 'Sign in with e-mail address or user name',
+    guard: null,
     body: LoginBody,
     answers: { 200: SignedInAnswer },
     errors: [401, 403, 413, 415],

@@ -8,6 +8,7 @@ export function addLogout (app: FastifyInstance, { cookies, originGuard, readPre
     method: 'POST',
     url: '/logout',
     summary: 'End this session',
+    guard: null,
     answers: { 204: NoContent },
     errors: [403],
     async handle (request, reply) {

@@ -11,6 +11,7 @@ export function addRefresh (app: FastifyInstance, dependencies: RoutesDependenci
     method: 'POST',
     url: '/refresh',
     summary: 'Trade the refresh cookie for new tokens',
+    guard: null,
     answers: { 200: SignedInAnswer },
     errors: [401, 403],
     async handle (request, reply) {

@@ -10,6 +10,7 @@ export function addRegister (app: FastifyInstance, dependencies: RoutesDependenc
     method: 'POST',
     url: '/register',
     summary: 'Create an account and sign in',
+    guard: null,
     body: RegisterBody,
     answers: { 201: SignedInAnswer },
     errors: [403, 409, 413, 415, 422],

@@ -11,7 +11,8 @@ export interface RouteOptions<Body extends TSchema | undefined> {
   readonly method: HTTPMethods
   readonly url: string
   readonly summary: string
-  readonly guard?: Guard
+  /** `null`: the route is public. */
+  readonly guard: Guard | null
   readonly body?: Body
   readonly answers: Readonly<Record<number, TSchema>>
   readonly errors: readonly number[]
@@ -28,12 +29,12 @@ export function addRoute<Body extends TSchema | undefined = undefined> (app: Fas
   app.route({
     method,
     url,
-    ...(guard === undefined ? {} : { onRequest: guard }),
+    // In this scope's own order: after the hook that all routes of the plugin share, also where the host protects all.
+    ...(guard === null ? { config: { accounts: false } } : { onRequest: guard }),
     schema: {
       summary,
       tags: ['accounts'],
       ...(body === undefined ? {} : { body: body as TSchema }),
-      ...(guard === undefined ? {} : { security: [{ accountsCookie: [] }] }),
       response: { ...answers, ...errorAnswers([400, ...errors, 503]) }
     },
     async handler (request, reply) {

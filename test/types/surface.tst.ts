@@ -1,8 +1,8 @@
 import Fastify from 'fastify'
 import { describe, expect, test } from 'tstyche'
-import accounts from '../../lib/index.ts'
+import accounts, { formatPolicies } from '../../lib/index.ts'
 import { sqliteStorage, type SqliteStorage } from '../../lib/adapters/kysely/index.ts'
-import type { AccountsOptions, Check, CookiePrincipal, Guard, ListedSession, Policy, Principal, Session, SignedIn, Storage, User } from '../../lib/index.ts'
+import type { AccountsOptions, Check, CookiePrincipal, Guard, ListedSession, Policy, Principal, RoutePolicy, Session, SignedIn, Storage, User } from '../../lib/index.ts'
 
 declare module 'fastify' {
   interface AccountsUser { readonly plan: 'free' | 'paid' }
@@ -43,6 +43,16 @@ describe('decorators', () => {
     expect<Policy>().type.not.toBeAssignableFrom<{ via: 'telepathy' }>()
     expect<Policy>().type.not.toBeAssignableFrom<{ liveness: 'lively' }>()
     expect<Check>().type.toBe<(principal: Principal, request: import('fastify').FastifyRequest) => boolean | Promise<boolean>>()
+  })
+
+  test('a route declares its policy in its config, or that it is public', () => {
+    expect(app.get).type.toBeCallableWith('/', { config: { accounts: { roles: ['owner'] } } }, async () => '')
+    expect(app.get).type.toBeCallableWith('/', { config: { accounts: false as const } }, async () => '')
+    expect(app.get).type.not.toBeCallableWith('/', { config: { accounts: { liveness: 'lively' } } }, async () => '')
+    app.addHook('onRoute', route => { route.config = { ...route.config, accounts: false } })
+    expect(app.accounts.policies()).type.toBe<RoutePolicy[]>()
+    expect(formatPolicies).type.toBeCallableWith(app.accounts.policies())
+    expect(formatPolicies([])).type.toBe<string>()
   })
 
   test('a principal is told apart by via', () => {

@@ -1,0 +1,154 @@
+import swagger from '@fastify/swagger'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t from 'tap'
+import accounts, { formatPolicies, securitySchemes } from '../lib/index.ts'
+import type { Principal } from '../types/index.ts'
+import { createProtected, protectedOptions } from './support/protected-host.ts'
+
+const handler = async () => 'reached'
+const isOwner = (principal: Principal) => principal.user.roles.includes('owner')
+
+async function routes (app: FastifyInstance) {
+  app.get('/zebra', handler)
+  app.get('/public', { config: { accounts: false } }, handler)
+  app.route({ method: ['POST', 'OPTIONS', 'PUT'], url: '/some', config: { accounts: { optional: true } }, handler })
+  app.route({ method: ['POST', 'GET'], url: '/reports', config: { accounts: { roles: ['editor', 'owner'], check: isOwner } }, handler })
+  app.delete('/reports', { config: { accounts: { fresh: '5m', via: 'cookie' } } }, handler)
+  app.get('/hooked', { onRequest: app.guard({ liveness: 'stateless' }) }, handler)
+  app.get('/twice', { onRequest: app.authenticate, preHandler: app.guard({ roles: ['admin'], check: (() => () => true)() }) }, handler)
+  await app.register(async child => {
+    child.get('/', { config: { accounts: { liveness: 'strict' } } }, handler)
+    child.get('/users/:id', { exposeHeadRoute: false }, handler)
+  }, { prefix: '/child' })
+}
+
+t.test('the matrix of routes and policies is printed for a snapshot, the same on every start', async t => {
+  const printed = await Promise.all([1, 2].map(async () => {
+    const { app } = await createProtected(t, { accounts: { routes: false }, after: routes })
+    return formatPolicies(app.accounts.policies())
+  }))
+  t.equal(printed[0], `\
+*                   (not found)       cookie
+GET, HEAD           /child            cookie, strict
+GET, HEAD           /child/           cookie, strict
+GET                 /child/users/:id  cookie
+GET, HEAD           /hooked           cookie, stateless
+GET, HEAD           /public           public
+DELETE              /reports          cookie, fresh 300 s, strict
+GET, HEAD, POST     /reports          cookie, roles editor or owner, check isOwner
+OPTIONS, POST, PUT  /some             cookie, optional
+GET, HEAD           /twice            cookie, then cookie, roles admin, check
+GET, HEAD           /zebra            cookie
+`)
+  t.equal(printed[1], printed[0])
+})
+
+t.test('without protect it says which routes nothing guards', async t => {
+  const { app } = await createProtected(t, { accounts: { routes: false, protect: 'none' }, after: routes })
+  t.equal(formatPolicies(app.accounts.policies()), `\
+GET, HEAD           /child            cookie, strict
+GET, HEAD           /child/           cookie, strict
+GET                 /child/users/:id  none
+GET, HEAD           /hooked           cookie, stateless
+GET, HEAD           /public           public
+DELETE              /reports          cookie, fresh 300 s, strict
+GET, HEAD, POST     /reports          cookie, roles editor or owner, check isOwner
+OPTIONS, POST, PUT  /some             cookie, optional
+GET, HEAD           /twice            cookie, then cookie, roles admin, check
+GET, HEAD           /zebra            none
+`)
+})
+
+t.test('the plugin\'s own routes are in it, the same under either protect', async t => {
+  for (const protect of ['none', 'all'] as const) {
+    const { app } = await createProtected(t, { accounts: { protect } })
+    t.equal(formatPolicies(app.accounts.policies().filter(({ method }) => method !== '*')), `\
+POST               /auth/login            public
+POST               /auth/logout           public
+DELETE             /auth/me               cookie, fresh 900 s, strict
+GET, HEAD, PATCH   /auth/me               cookie
+POST               /auth/password/change  cookie
+POST               /auth/refresh          public
+POST               /auth/register         public
+DELETE, GET, HEAD  /auth/sessions         cookie
+DELETE             /auth/sessions/:id     cookie
+`, protect)
+  }
+})
+
+t.test('it says when there are routes that the plugin came too late to see', async t => {
+  const { app } = await createProtected(t, { accounts: { routes: false }, before (app) { app.get('/early', handler) } })
+  t.equal(formatPolicies(app.accounts.policies()), '*  (added earlier)  cookie\n*  (not found)      cookie\n')
+})
+
+t.test('app.accounts.policies lists a line for each method and url, with nothing left out', async t => {
+  const { app } = await createProtected(t, { accounts: { routes: false, protect: 'none' }, after: routes })
+  const lines = app.accounts.policies()
+  const complete = { via: ['cookie'], optional: false, fresh: null, roles: null, liveness: 'checked', check: null }
+  const find = (method: string, url: string) => lines.filter(line => line.method === method && line.url === url).map(({ policy }) => policy)
+  t.strictSame(find('GET', '/public'), ['public'])
+  t.strictSame(find('HEAD', '/public'), ['public'])
+  t.strictSame(find('GET', '/zebra'), ['none'])
+  t.strictSame(find('DELETE', '/reports'), [{ ...complete, fresh: 300, liveness: 'strict' }])
+  t.strictSame(find('HEAD', '/reports'), [{ ...complete, roles: ['editor', 'owner'], check: 'isOwner' }])
+  t.strictSame(find('PUT', '/some'), [{ ...complete, optional: true }])
+  t.strictSame(find('GET', '/twice'), [[complete, { ...complete, roles: ['admin'], check: 'check' }]])
+  t.equal(lines.length, 20)
+  t.strictSame(JSON.parse(JSON.stringify(lines)), lines, 'plain, so that it can be kept as JSON as well')
+  t.equal(formatPolicies([]), '')
+})
+
+t.test('each registration lists its own scope, and claims nothing of what is not found elsewhere', async t => {
+  const app = Fastify()
+  t.teardown(async () => { await app.close() })
+  app.get('/outside', handler)
+  const scopes: FastifyInstance[] = []
+  for (const prefix of ['/one', '/two']) {
+    await app.register(async scope => {
+      await scope.register(accounts, await protectedOptions({ routes: false }))
+      scope.get('/route', handler)
+      scopes.push(scope)
+    }, { prefix })
+  }
+  await app.ready()
+  t.strictSame(scopes.map(scope => formatPolicies(scope.accounts.policies())), ['GET, HEAD  /one/route  cookie\n', 'GET, HEAD  /two/route  cookie\n'])
+})
+
+type Operations = Record<string, Record<string, { security?: object[], summary?: string }>>
+
+t.test('the OpenAPI document demands of a route what its policy does', async t => {
+  const cookie = [{ accountsCookie: [] }]
+  for (const protect of ['none', 'all'] as const) {
+    const described = { summary: 'Described', querystring: { type: 'object', properties: { page: { type: 'integer' } } } }
+    const given = { summary: 'Given', security: [{ mine: [] }] }
+    const { app } = await createProtected(t, {
+      accounts: { protect },
+      async before (app) {
+        await app.register(swagger, { openapi: { components: { securitySchemes: { ...securitySchemes, mine: { type: 'http', scheme: 'basic' } } } } })
+      },
+      async after (app) {
+        await routes(app)
+        app.get('/given', { schema: given, config: { accounts: {} } }, handler)
+        app.get('/described', { schema: described, config: { accounts: {} } }, async ({ query }) => query)
+        await app.register(async child => {
+          child.get('/late', { ...(protect === 'none' ? { onRequest: app.guard({ optional: true }) } : {}) }, handler)
+          if (protect === 'all') child.addHook('onRoute', route => { route.config = { ...route.config, accounts: { optional: true } } })
+          child.get('/later', { ...(protect === 'none' ? { onRequest: app.guard({ optional: true }) } : {}) }, handler)
+        })
+      }
+    })
+    const { paths } = app.swagger() as unknown as { paths: Operations }
+    const securityOf = (method: string, url: string) => paths[url]![method]!.security
+    for (const [method, url] of [['get', '/reports'], ['post', '/reports'], ['delete', '/reports'], ['get', '/hooked'], ['get', '/twice'], ['get', '/child/'], ['get', '/described'], ['get', '/auth/me'], ['delete', '/auth/sessions']] as const) {
+      t.strictSame(securityOf(method, url), cookie, `${method} ${url}`)
+    }
+    t.strictSame(securityOf('put', '/some'), [...cookie, {}], 'optional')
+    t.strictSame(securityOf('get', '/later'), [...cookie, {}], 'set by a hook of a child')
+    for (const [method, url] of [['get', '/public'], ['post', '/auth/login'], ['post', '/auth/logout']] as const) t.equal(securityOf(method, url), undefined, url)
+    t.strictSame(securityOf('get', '/zebra'), protect === 'all' ? cookie : undefined)
+    t.strictSame(securityOf('get', '/given'), [{ mine: [] }], 'what the host says itself stands')
+    t.strictSame(Object.keys(described), ['summary', 'querystring'], 'and the schema that it has passed stays as it was')
+    t.equal(paths['/described']!.get!.summary, 'Described')
+    t.ok('accountsCookie' in (app.swagger() as unknown as { components: { securitySchemes: object } }).components.securitySchemes)
+  }
+})
