@@ -14,7 +14,7 @@ const EMAIL = 'ada@example.com'
 /** The whole of the contract: a name that is taken away or changed breaks somebody's dashboard. */
 const NAMES = ['account.registered', 'account.changed', 'account.deleted', 'login.succeeded', 'login.failed', 'session.rotated', 'session.window', 'session.recovered', 'session.reused', 'session.revoked', 'password.changed', 'request.refused', 'storage.failed']
 
-const MEMBERS = ['name', 'at', 'userId', 'sessionId', 'requestId', 'address', 'reason']
+const MEMBERS = ['name', 'at', 'userId', 'actorId', 'sessionId', 'requestId', 'address', 'reason']
 
 function listen (t: Test) {
   const events: AccountsEvent[] = []
