@@ -1,52 +1,69 @@
 #!/usr/bin/env node
-import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
+import { CommandError, OPTIONS, usageError, type Command, type OptionName, type Options } from './commands/command.ts'
+import { listUsers } from './commands/list-users.ts'
+import { migrate } from './commands/migrate.ts'
+import { secret } from './commands/secret.ts'
+import { revokeSessions } from './commands/sessions.ts'
+import { createUser, disableUser, enableUser, setPassword, setRoles } from './commands/user.ts'
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  secret,
+  migrate,
+  'user create': createUser,
+  'user list': listUsers,
+  'user disable': disableUser,
+  'user enable': enableUser,
+  'user roles': setRoles,
+  'user password': setPassword,
+  'sessions revoke': revokeSessions
+}
 
 const USAGE = `Usage: npx fastify-accounts <command>
 
-  secret                      print a strong secret for ACCOUNTS_SECRET
-  migrate [--database FILE]   bring the tables up to date (default: DATABASE_URL)
+${Object.entries(COMMANDS).map(([name, { usage, summary }]) => `  ${`${name} ${usage}`.trim()}\n      ${summary}`).join('\n')}
 
-FILE is the path of a SQLite file, also written as sqlite:FILE.`
-
-interface Options { readonly database: string | undefined }
-
-const COMMANDS: Readonly<Record<string, (options: Options) => Promise<string>>> = {
-  secret: async () => randomBytes(48).toString('base64url'),
-  async migrate ({ database }) {
-    const { migrateSqlite } = await import('../lib/adapters/kysely/index.ts')
-    const steps = await migrateSqlite(toFile(database))
-    return steps.length === 0 ? 'Up to date, nothing to do.' : `Done: ${steps.join(', ')}`
-  }
-}
-
-/** What is wrong with the call itself, as opposed to what failed in doing it. */
-class UsageError extends TypeError {}
-
-function toFile (database = process.env.DATABASE_URL): string {
-  if (database === undefined || database === '') throw new UsageError('Which database? Give --database FILE or set DATABASE_URL.')
-  const file = database.replace(/^sqlite:(\/\/(?=\/))?/, '')
-  if (/^[a-z][a-z0-9+]+:\/\//i.test(file)) throw new UsageError('Only SQLite files can be migrated: --database accounts.db')
-  return file
-}
+All but "secret" take --database FILE|URL (default: DATABASE_URL): the path of a SQLite file, also written as sqlite:FILE,
+or postgres://…; for PostgreSQL also --schema NAME and --table-prefix PREFIX. WHO is an id, an e-mail address or a user name; an id
+that begins with - stands behind --.
+Exit codes: 0 done, 1 failed, 2 wrong usage.`
 
 async function main (): Promise<string> {
-  const { positionals: [command = '', ...rest], values } = parse()
-  if (values.help === true || command === 'help') return USAGE
-  if (!Object.hasOwn(COMMANDS, command) || rest.length > 0) throw new UsageError(command === '' ? 'Which command?' : `Unknown command "${[command, ...rest].join(' ')}".`)
-  return await COMMANDS[command]!({ database: values.database })
+  const { words, options, isHelp } = parse()
+  if (isHelp || words[0] === 'help') return USAGE
+  const name = [words.slice(0, 2), words.slice(0, 1)].map(start => start.join(' ')).find(start => Object.hasOwn(COMMANDS, start))
+  if (name === undefined) throw usageError(words.length === 0 ? 'Which command?' : `Unknown command "${words.slice(0, 2).join(' ')}".`)
+  const command = COMMANDS[name]!
+  const rest = words.slice(name.split(' ').length)
+  const unwanted = (Object.keys(options) as OptionName[]).find(option => !command.options.includes(option))
+  if (unwanted !== undefined) throw usageError(`"${name}" takes no --${unwanted}.`)
+  // Surplus words are not repeated: somebody may have tried to give a password this way.
+  if (rest.length !== command.words) throw usageError(`Usage: ${`${name} ${command.usage}`.trim()}`)
+  return await command.run(options, rest[0] ?? '')
 }
 
-function parse () {
+function parse (): { readonly words: readonly string[], readonly options: Options, readonly isHelp: boolean } {
   try {
-    return parseArgs({ allowPositionals: true, options: { database: { type: 'string' }, help: { type: 'boolean', short: 'h' } } })
+    const { positionals, values: { help, ...options }, tokens } = parseArgs({ allowPositionals: true, tokens: true, options: { ...OPTIONS, help: { type: 'boolean', short: 'h' } } })
+    const names = tokens.flatMap(token => token.kind === 'option' && token.name !== 'role' ? [token.name] : [])
+    const twice = names.find((name, index) => names.indexOf(name) !== index)
+    if (twice !== undefined) throw usageError(`--${twice} came twice.`)
+    return { words: positionals, options, isHelp: help === true }
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
+    // Its first sentence says what is wrong.
+    throw error instanceof CommandError ? error : usageError(String((error as Error).message).replace(/\. .*$/s, '.'))
   }
+}
+
+/** One sentence; of a store that failed also why, for the operator is the one who can do something about it. */
+function describe (error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { cause } = error
+  return cause instanceof Error && !error.message.includes(cause.message) ? `${error.message}: ${cause.message}` : error.message
 }
 
 main().then(output => console.log(output), (error: unknown) => {
-  console.error(error instanceof Error ? error.message : String(error))
-  if (error instanceof UsageError) console.error(`\n${USAGE}`)
-  process.exitCode = error instanceof UsageError ? 2 : 1
+  console.error(describe(error))
+  process.exitCode = error instanceof CommandError ? error.exitCode : 1
+  if (process.exitCode === 2) console.error('\n"npx fastify-accounts help" tells what there is.')
 })

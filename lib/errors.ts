@@ -30,6 +30,7 @@ export const FST_ACCOUNTS_HOOK_REFUSED = refusal('FST_ACCOUNTS_HOOK_REFUSED', 'R
 export const FST_ACCOUNTS_ORIGIN_REFUSED = refusal('FST_ACCOUNTS_ORIGIN_REFUSED', 'The request comes from another origin than that of appUrl', 403)
 export const FST_ACCOUNTS_CSRF_TOKEN_INVALID = refusal('FST_ACCOUNTS_CSRF_TOKEN_INVALID', 'A valid accounts-csrf header is required', 403)
 export const FST_ACCOUNTS_REGISTRATION_CLOSED = refusal('FST_ACCOUNTS_REGISTRATION_CLOSED', 'Registration is closed', 403)
+export const FST_ACCOUNTS_USER_NOT_FOUND = refusal('FST_ACCOUNTS_USER_NOT_FOUND', 'No such user', 404)
 export const FST_ACCOUNTS_SESSION_NOT_FOUND = refusal('FST_ACCOUNTS_SESSION_NOT_FOUND', 'No such session', 404)
 
 // What they sent.
@@ -44,12 +45,14 @@ export const FST_ACCOUNTS_USERNAME_TAKEN = refusal('FST_ACCOUNTS_USERNAME_TAKEN'
 export const FST_ACCOUNTS_EMAIL_INVALID = refusal('FST_ACCOUNTS_EMAIL_INVALID', 'Not a usable e-mail address', 422)
 export const FST_ACCOUNTS_USERNAME_INVALID = refusal('FST_ACCOUNTS_USERNAME_INVALID', 'A user name has 3 to 32 characters: letters, digits, dot, hyphen, underscore; it starts with a letter or digit', 422)
 export const FST_ACCOUNTS_NAME_INVALID = refusal('FST_ACCOUNTS_NAME_INVALID', 'A name has at most 200 characters and no control characters', 422)
+export const FST_ACCOUNTS_ROLE_INVALID = refusal('FST_ACCOUNTS_ROLE_INVALID', 'A user has at most 32 different roles; each has 1 to 64 characters: small letters, digits, ".", "_", ":", "-"; it starts with a letter', 422)
 export const FST_ACCOUNTS_PASSWORD_TOO_SHORT = createError<[number]>('FST_ACCOUNTS_PASSWORD_TOO_SHORT', 'The password must have at least %d characters', 422, Error, false)
 export const FST_ACCOUNTS_PASSWORD_TOO_LONG = createError<[number]>('FST_ACCOUNTS_PASSWORD_TOO_LONG', 'The password must have at most %d bytes', 422, Error, false)
 export const FST_ACCOUNTS_PASSWORD_ILL_FORMED = refusal('FST_ACCOUNTS_PASSWORD_ILL_FORMED', 'The password holds a NUL or broken Unicode', 422)
 export const FST_ACCOUNTS_PASSWORD_COMMON = refusal('FST_ACCOUNTS_PASSWORD_COMMON', 'The password is too easy to guess: common, repeating, in sequence, or like your name or address', 422)
 
 // What we could not do.
+export const FST_ACCOUNTS_LIST_UNSUPPORTED = refusal('FST_ACCOUNTS_LIST_UNSUPPORTED', 'The users store has no list', 501)
 export const FST_ACCOUNTS_COOKIE_TOO_LARGE = createError<[string, number]>('FST_ACCOUNTS_COOKIE_TOO_LARGE', 'Cookie "%s" would have %d bytes; browsers drop more than 4096', 500)
 export const FST_ACCOUNTS_INTERNAL = createError('FST_ACCOUNTS_INTERNAL', 'Internal error', 500)
 export const FST_ACCOUNTS_STORAGE_UNAVAILABLE = refusal('FST_ACCOUNTS_STORAGE_UNAVAILABLE', 'The account storage is unavailable, try again later', 503)

@@ -47,7 +47,7 @@ export function createHooks (log: FastifyBaseLogger, given: NonNullable<Accounts
   const failed = (name: string, error: unknown) => log.error({ err: error, hook: name }, 'an accounts hook failed')
   const recorded = new WeakSet<object>()
   const record: Hooks['record'] = (name, { request, ...detail }) => {
-    const event: AccountsEvent = { name, at: new Date(now()), ...detail, ...(request === null ? {} : { requestId: request.id, address: clientAddress(request) }) }
+    const event: AccountsEvent = { name, at: new Date(now()), ...detail, ...actorOf(detail.userId, request), ...(request === null ? {} : { requestId: request.id, address: clientAddress(request) }) }
     if (events.hasSubscribers) events.publish(event)
     const target = request?.log ?? log
     target[WARNINGS.has(name) ? 'warn' : 'debug']({ accounts: event }, name)
@@ -89,4 +89,11 @@ export function createHooks (log: FastifyBaseLogger, given: NonNullable<Accounts
       record('request.refused', { request, reason: code })
     }
   }
+}
+
+/** The caller whom a guard has found, unless the decision is about that very user. */
+function actorOf (userId: string | undefined, request: FastifyRequest | null): { readonly actorId?: string } {
+  // A request of another registration, or of a scope without ours, has no principal.
+  const actorId = request?.principal?.user.id
+  return userId === undefined || actorId === undefined || actorId === userId ? {} : { actorId }
 }

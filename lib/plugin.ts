@@ -2,8 +2,11 @@ import fp from 'fastify-plugin'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { AccountsOptions } from '../types/options.ts'
 import type { Policy } from '../types/policy.ts'
+import { createAdministration } from './accounts/administration.ts'
+import { createListUsers } from './accounts/list.ts'
 import { createBegin, createLogin } from './accounts/login.ts'
-import { createChangePassword } from './accounts/password.ts'
+import { createPrepare } from './accounts/new-account.ts'
+import { createPasswordChanges } from './accounts/password.ts'
 import { createRegister } from './accounts/register.ts'
 import { createServices } from './accounts/services.ts'
 import { createUsers } from './accounts/users.ts'
@@ -66,10 +69,13 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
 
   const dependencies = { settings, storage, passwords, liveness, signIn, signOut, readPresented, hooks }
   const begin = createBegin(dependencies)
-  const register = createRegister(dependencies)
+  const prepare = createPrepare(dependencies)
+  const register = createRegister(dependencies, prepare)
   const login = createLogin(dependencies, begin)
-  const changePassword = createChangePassword(dependencies)
-  const users = createUsers(dependencies)
+  const passwordChanges = createPasswordChanges(dependencies)
+  const users = createUsers(dependencies, prepare)
+  const listUsers = createListUsers(dependencies)
+  const administration = storage.users.list === undefined ? null : createAdministration(users, signOut)
 
   const transparent = settings.refresh === 'transparent' ? refresh : null
   const accessCookie = createAccessCookie({ cookies, tokens, liveness, activity, signals, originGuard, refresh: transparent, capacity: CAPACITY })
@@ -77,7 +83,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const guard = (policy: Policy = {}) => guards.make(policy, 'Policy')
   const authorize = createAuthorize(hooks)
   const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
-  const accounts = createServices(dependencies, { register, login, changePassword, users, policies })
+  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, policies })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)
@@ -101,7 +107,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   })
 
   if (settings.prefix !== null) {
-    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword, users, refresh, signOut, readPresented, cookies, hooks, originGuard, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
+    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword: passwordChanges.change, users, administration, refresh, signOut, readPresented, cookies, hooks, originGuard, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
   }
 
   const stopHousekeeping = startHousekeeping(storage)

@@ -23,7 +23,7 @@ const SHAPES: { readonly [Name in keyof Pick<Stores, 'users' | 'sessions'>]: { r
     findByUsername: value => value === null || isUser(value),
     list: value => Array.isArray(value) && value.every(isUser),
     create: value => value === 'email-taken' || value === 'username-taken' || isUser(value),
-    update: (value, [id]) => value === null || value === 'last-owner' || (isUser(value) && value.id === id),
+    update: (value, [id, , , options]) => value === null || value === 'last-owner' || (value === 'is-owner' && options !== undefined) || (isUser(value) && value.id === id),
     changePassword: (value, [id, epoch]) => value === null || (isUser(value) && value.id === id && value.epoch > Number(epoch)),
     delete: value => value === 'deleted' || value === 'last-owner' || value === 'not-found'
   },
@@ -77,15 +77,17 @@ const OPTIONAL = new Set(['findByUsername', 'list'])
 /** @throws {FST_ACCOUNTS_OPTION_INVALID} at start, for what would be 503 on the first night otherwise */
 function requireVerbs (stores: Stores): void {
   for (const name of ['users', 'sessions'] as const) {
-    const missing = Object.keys(SHAPES[name]).find(verb => !OPTIONAL.has(verb) && typeof (stores[name] as unknown as Record<string, unknown>)[verb] !== 'function')
+    const missing = Object.keys(SHAPES[name]).find(verb => !OPTIONAL.has(verb) && !isVerb(stores[name], verb))
     if (missing !== undefined) throw new FST_ACCOUNTS_OPTION_INVALID(`storage.${name}.${missing}`, 'is missing')
   }
 }
 
+const isVerb = (store: object, verb: string) => typeof (store as Record<string, unknown>)[verb] === 'function'
+
 type Run = <T>(call: () => Promise<T>) => Promise<T>
 
 function checkedStores (stores: Stores, run: Run): Pick<Stores, 'users' | 'sessions'> {
-  const checked = (name: 'users' | 'sessions') => Object.fromEntries(Object.entries<Fits>(SHAPES[name]).filter(([verb]) => verb in stores[name]).map(([verb, fits]) => {
+  const checked = (name: 'users' | 'sessions') => Object.fromEntries(Object.entries<Fits>(SHAPES[name]).filter(([verb]) => isVerb(stores[name], verb)).map(([verb, fits]) => {
     const store = stores[name] as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
     return [verb, (...args: unknown[]) => run(async () => {
       const value = await store[verb]!(...args)

@@ -1,11 +1,10 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { Writable } from 'node:stream'
 import t from 'tap'
-import type { Test } from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import type { AccountsEvent } from '../types/index.ts'
 import { createApp, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
 import { HOUR, holdClock, SECOND } from './support/clock.ts'
+import { listen } from './support/events.ts'
 import { createHost } from './support/host.ts'
 import { tapStorage } from './support/tapped-storage.ts'
 
@@ -14,19 +13,7 @@ const EMAIL = 'ada@example.com'
 /** The whole of the contract: a name that is taken away or changed breaks somebody's dashboard. */
 const NAMES = ['account.registered', 'account.changed', 'account.deleted', 'login.succeeded', 'login.failed', 'session.rotated', 'session.window', 'session.recovered', 'session.reused', 'session.revoked', 'password.changed', 'request.refused', 'storage.failed']
 
-const MEMBERS = ['name', 'at', 'userId', 'sessionId', 'requestId', 'address', 'reason']
-
-function listen (t: Test) {
-  const events: AccountsEvent[] = []
-  const listener = (event: unknown) => { events.push(event as AccountsEvent) }
-  subscribe('fastify-accounts', listener)
-  t.teardown(() => { unsubscribe('fastify-accounts', listener) })
-  return {
-    take: () => events.splice(0),
-    /** As `name` or `name: reason`. */
-    takeNames: () => events.splice(0).map(({ name, reason }) => reason === undefined ? name : `${name}: ${reason}`)
-  }
-}
+const MEMBERS = ['name', 'at', 'userId', 'actorId', 'sessionId', 'requestId', 'address', 'reason']
 
 const settle = async () => await new Promise(resolve => setImmediate(resolve))
 

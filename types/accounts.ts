@@ -14,6 +14,32 @@ export interface Registration {
   readonly name?: string
 }
 
+/** An account that somebody else makes: without a password nobody logs in to it until one is set. */
+export interface NewAccount extends Omit<Registration, 'password'> {
+  readonly password?: string
+  /**
+   * At most 32 different ones, each of 1 to 64 small letters, digits, `.`, `_`, `:`, `-`, and a letter first. To the package
+   * itself `owner` and `admin` mean something: they manage users, and one owner always stays.
+   */
+  readonly roles?: readonly string[]
+}
+
+export interface UserListQuery {
+  /** Part of an address, user name or name, without regard to case; spaces around it do not count, `''` is none. */
+  readonly search?: string
+  /** What the page before has answered as `next`. */
+  readonly cursor?: string | null
+  /** 1 to 100. @default 50 */
+  readonly limit?: number
+}
+
+/** A page of users, newest first. */
+export interface UserList {
+  readonly users: readonly User[]
+  /** The cursor of the next page; `null`: there is none. */
+  readonly next: string | null
+}
+
 export type LoginInput = ({ readonly email: string } | { readonly username: string }) & {
   readonly password: string
   readonly remember?: boolean
@@ -60,13 +86,39 @@ export interface Accounts {
      * @throws {FST_ACCOUNTS_PASSWORD_TOO_SHORT} or `_TOO_LONG`, `_ILL_FORMED`, `_COMMON`
      */
     change (userId: string, passwords: { readonly currentPassword: string, readonly newPassword: string }, context?: ServiceContext): Promise<SignedIn>
+    /**
+     * Set a password without knowing the old one, as an operator, and end every session; `null`: no such user.
+     * @throws {FST_ACCOUNTS_PASSWORD_TOO_SHORT} or `_TOO_LONG`, `_ILL_FORMED`, `_COMMON`
+     */
+    set (userId: string, newPassword: string, context?: ServiceContext): Promise<User | null>
   }
   readonly users: {
     find (id: string): Promise<User | null>
     findByEmail (email: string): Promise<User | null>
-    /** Change name, roles or state. Disabling ends every session for good. */
-    update (id: string, change: UserChange): Promise<User | null>
-    delete (id: string): Promise<boolean>
+    findByUsername (username: string): Promise<User | null>
+    /**
+     * Users page by page, the newest first; who is there all the while is on exactly one page.
+     * @throws {FST_ACCOUNTS_INPUT_INVALID}
+     * @throws {FST_ACCOUNTS_LIST_UNSUPPORTED} the host's own users store has none
+     */
+    list (query?: UserListQuery): Promise<UserList>
+    /**
+     * Create an account without a session; `beforeRegister` is asked, `afterRegister` is not called.
+     * @throws {FST_ACCOUNTS_INPUT_INVALID} or what `register` throws
+     * @throws {FST_ACCOUNTS_ROLE_INVALID}
+     */
+    create (account: NewAccount, context?: ServiceContext): Promise<User>
+    /**
+     * Change name, roles or state; `null`: no such user. Disabling ends every session for good.
+     * @throws {FST_ACCOUNTS_INPUT_INVALID} for anything else, or nothing
+     * @throws {FST_ACCOUNTS_ROLE_INVALID}
+     * @throws {FST_ACCOUNTS_LAST_OWNER}
+     */
+    update (id: string, change: UserChange, context?: ServiceContext): Promise<User | null>
+    /** `false`: no such user. @throws {FST_ACCOUNTS_LAST_OWNER} */
+    delete (id: string, context?: ServiceContext): Promise<boolean>
+    /** Say that a user has changed, where the host itself did it, in a users table of its own: verdicts in memory end. */
+    announce (id: string): Promise<void>
   }
   /** The matrix of routes and policies of this scope, by url and method, once the server is ready; for a snapshot `formatPolicies` prints it. */
   policies (): RoutePolicy[]

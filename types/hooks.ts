@@ -59,7 +59,10 @@ export type AccountsHookName = keyof AccountsHooks
 export interface AccountsEvent {
   readonly name: AccountsEventName
   readonly at: Date
+  /** Whom it is about. */
   readonly userId?: string
+  /** Who did it, when that is another user. */
+  readonly actorId?: string
   readonly sessionId?: string
   readonly requestId?: string
   readonly address?: string | null

@@ -36,6 +36,7 @@ export interface NewUser {
   readonly createdAt: Date
 }
 
+/** What to change of a user; what is left out stays. */
 export interface UserChange {
   readonly name?: string | null
   readonly roles?: readonly string[]
@@ -72,14 +73,17 @@ export interface UserStore {
    * whose ids are its own answers with its own.
    */
   create (user: NewUser): Promise<UserRecord | 'email-taken' | 'username-taken'>
-  /** `null`: no such user. */
-  update (id: string, change: UserChange, at: Date): Promise<UserRecord | 'last-owner' | null>
+  /**
+   * `null`: no such user. With `unlessOwner` a user who has the role `owner` at that very moment, disabled or not, stays
+   * as they are, and the answer is `is-owner`: the rule must hold too while somebody else makes them one.
+   */
+  update (id: string, change: UserChange, at: Date, options?: { readonly unlessOwner?: boolean }): Promise<UserRecord | 'last-owner' | 'is-owner' | null>
   /** Set the digest and raise the epoch, if the epoch is still `epoch`; `null`: it is not, or no such user. */
   changePassword (id: string, epoch: number, passwordDigest: string): Promise<UserRecord | null>
   delete (id: string): Promise<'deleted' | 'last-owner' | 'not-found'>
 }
 
-export type RevokeReason = 'signed-out' | 'too-many' | 'ended-by-user' | 'replaced' | 'reused' | 'password-changed' | 'disabled' | 'deleted' | 'ended-by-host'
+export type RevokeReason = 'signed-out' | 'too-many' | 'ended-by-user' | 'replaced' | 'reused' | 'password-changed' | 'disabled' | 'deleted' | 'ended-by-host' | 'ended-by-admin'
 
 export interface SessionRecord {
   readonly id: string

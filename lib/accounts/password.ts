@@ -1,45 +1,84 @@
 import type { FastifyRequest } from 'fastify'
+import type { User } from '../../types/principal.ts'
+import type { SessionRecord, UserRecord } from '../../types/storage.ts'
 import { now } from '../clock.ts'
-import { FST_ACCOUNTS_PASSWORD_WRONG } from '../errors.ts'
+import { FST_ACCOUNTS_PASSWORD_WRONG, FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '../errors.ts'
 import { toUser } from '../sessions/records.ts'
 import type { Issued } from '../sessions/sign-in.ts'
 import type { AccountsDependencies } from './dependencies.ts'
+import { isUserId } from './identifiers.ts'
+import { readNewPassword } from './shapes.ts'
 
 interface PasswordChange { readonly currentPassword: string, readonly newPassword: string }
 export type ChangePassword = (userId: string, passwords: PasswordChange, request: FastifyRequest | null) => Promise<Issued>
+type SetPassword = (userId: string, newPassword: string, request: FastifyRequest | null) => Promise<User | null>
 
-/**
- * Prove the current password, set another, end every session of the user and begin a new one, all in one transaction.
- * The proof in the same request is fresher than any session can be (ASVS 6.2.3, 7.5.1).
- */
-export function createChangePassword ({ storage, passwords, liveness, signIn, signOut, readPresented, hooks }: AccountsDependencies): ChangePassword {
-  return async function changePassword (userId, { currentPassword, newPassword }, request) {
-    const user = await storage.users.find(userId)
-    passwords.check(newPassword, [user?.email ?? '', user?.username ?? '', user?.name ?? ''])
-    if (!await passwords.verify(user?.passwordDigest ?? null, currentPassword) || user === null) throw new FST_ACCOUNTS_PASSWORD_WRONG()
-    const digest = await passwords.hash(newPassword)
-    const remember = await remembers(readPresented(request)[0]?.sessionId)
+/** Other changes of the same account can come first; each one that does has read the account after us. */
+const MAX_ATTEMPTS = 4
 
+export interface PasswordChanges {
+  /**
+   * Prove the current password, set another, end every session of the user and begin a new one, all in one transaction.
+   * The proof in the same request is fresher than any session can be (ASVS 6.2.3, 7.5.1).
+   */
+  readonly change: ChangePassword
+  /** Set another without a proof, for an operator, and end every session of the user; `null`: no such user. */
+  readonly set: SetPassword
+}
+
+export function createPasswordChanges ({ storage, passwords, liveness, signIn, signOut, readPresented, hooks }: AccountsDependencies): PasswordChanges {
+  /** `null`: the account is no longer as it was read. */
+  async function replace (user: UserRecord, digest: string, begin: ((changed: UserRecord) => SessionRecord) | null, request: FastifyRequest | null) {
     const done = await storage.atomically(async stores => {
       const changed = await stores.users.changePassword(user.id, user.epoch, digest)
       if (changed === null) return null
       const ended = await stores.sessions.revokeAllForUser(user.id, { at: new Date(now()), reason: 'password-changed' })
-      const session = signIn.prepare(changed, request, remember)
-      await signIn.store(stores.sessions, session, [])
+      const session = begin?.(changed)
+      if (session !== undefined) await signIn.store(stores.sessions, session, [])
       return { changed, ended, session }
     })
-    // Another change came first, so the password that was proved is no longer the current one.
-    if (done === null) throw new FST_ACCOUNTS_PASSWORD_WRONG()
-
+    if (done === null) return null
     signOut.announce(user.id, done.ended, 'password-changed', request)
-    hooks.record('password.changed', { userId: user.id, sessionId: done.session.id, request })
+    hooks.record('password.changed', { userId: user.id, ...(done.session === undefined ? {} : { sessionId: done.session.id }), request })
     hooks.notify('passwordChanged', { user: toUser(done.changed), request })
     await liveness.announce({ kind: 'user', userId: user.id })
-    return signIn.issue(done.changed, done.session)
+    return done
   }
+
+  const check = (password: string, user: UserRecord | null) => passwords.check(password, [user?.email ?? '', user?.username ?? '', user?.name ?? ''])
+
   /** The new session lives in the browser as the old one did. */
   async function remembers (sessionId: string | undefined): Promise<boolean> {
     const session = sessionId === undefined ? null : await storage.sessions.find(sessionId)
     return session?.remember ?? true
+  }
+
+  return {
+    async change (userId, { currentPassword, newPassword }, request) {
+      const user = await storage.users.find(userId)
+      check(newPassword, user)
+      if (!await passwords.verify(user?.passwordDigest ?? null, currentPassword) || user === null) throw new FST_ACCOUNTS_PASSWORD_WRONG()
+      const digest = await passwords.hash(newPassword)
+      const remember = await remembers(readPresented(request)[0]?.sessionId)
+      const done = await replace(user, digest, changed => signIn.prepare(changed, request, remember), request)
+      // Another change came first, so the password that was proved is no longer the current one.
+      if (done === null) throw new FST_ACCOUNTS_PASSWORD_WRONG()
+      return signIn.issue(done.changed, done.session!)
+    },
+
+    async set (userId, newPassword, request) {
+      const find = async () => isUserId(userId) ? await storage.users.find(userId) : null
+      let user = await find()
+      if (user === null) return null
+      check(readNewPassword(newPassword), user)
+      const digest = await passwords.hash(newPassword)
+      for (let attempt = 0; attempt < MAX_ATTEMPTS && user !== null; attempt++) {
+        const done = await replace(user, digest, null, request)
+        if (done !== null) return toUser(done.changed)
+        user = await find()
+      }
+      if (user === null) return null
+      throw new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: 'the account changes faster than its password can be set' })
+    }
   }
 }

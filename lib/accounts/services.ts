@@ -3,21 +3,23 @@ import { now } from '../clock.ts'
 import { toListedSession } from '../sessions/records.ts'
 import type { Issued } from '../sessions/sign-in.ts'
 import type { AccountsDependencies } from './dependencies.ts'
+import type { ListUsers } from './list.ts'
 import type { Login } from './login.ts'
-import type { ChangePassword } from './password.ts'
+import type { PasswordChanges } from './password.ts'
 import type { Register } from './register.ts'
 import type { Users } from './users.ts'
 
 export interface Duties {
   readonly register: Register
   readonly login: Login
-  readonly changePassword: ChangePassword
+  readonly passwordChanges: PasswordChanges
   readonly users: Users
+  readonly listUsers: ListUsers
   readonly policies: Accounts['policies']
 }
 
 /** What a host calls as `app.accounts`. */
-export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, changePassword, users, policies }: Duties): Accounts {
+export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, listUsers, policies }: Duties): Accounts {
   return {
     register: async (input, { request = null } = {}) => toSignedIn(await register(input, request)),
     login: async (input, { request = null } = {}) => toSignedIn(await login(input, request)),
@@ -30,13 +32,18 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
       endAll: async (userId, { except } = {}) => await signOut.endAll(userId, 'ended-by-host', { except })
     },
     passwords: {
-      change: async (userId, passwords, { request = null } = {}) => toSignedIn(await changePassword(userId, passwords, request))
+      change: async (userId, passwords, { request = null } = {}) => toSignedIn(await passwordChanges.change(userId, passwords, request)),
+      set: async (userId, newPassword, { request = null } = {}) => await passwordChanges.set(userId, newPassword, request)
     },
     users: {
       find: users.find,
       findByEmail: users.findByEmail,
-      update: async (id, change) => await users.update(id, change),
-      delete: async id => await users.delete(id)
+      findByUsername: users.findByUsername,
+      list: listUsers,
+      create: users.create,
+      update: async (id, change, { request = null } = {}) => await users.update(id, change, { request }),
+      delete: users.delete,
+      announce: users.announce
     },
     policies,
     addHook: hooks.add

@@ -1,39 +1,57 @@
 import type { FastifyRequest } from 'fastify'
+import type { NewAccount, ServiceContext } from '../../types/accounts.ts'
 import type { User } from '../../types/principal.ts'
-import type { UserChange } from '../../types/storage.ts'
+import type { UserChange, UserRecord } from '../../types/storage.ts'
 import { now } from '../clock.ts'
-import { FST_ACCOUNTS_LAST_OWNER, FST_ACCOUNTS_PASSWORD_WRONG } from '../errors.ts'
+import { FST_ACCOUNTS_FORBIDDEN, FST_ACCOUNTS_LAST_OWNER, FST_ACCOUNTS_PASSWORD_WRONG } from '../errors.ts'
 import { toUser } from '../sessions/records.ts'
 import type { AccountsDependencies } from './dependencies.ts'
-import { checkName, parseEmail } from './identifiers.ts'
+import { checkName, isUserId, loginKey, parseEmail } from './identifiers.ts'
+import { insert, type Prepare } from './new-account.ts'
+import { checkRoles } from './roles.ts'
+import { readNewAccount, readUserChange } from './shapes.ts'
+
+/** `unlessOwner`: refuse, in the very statement of the change, to touch an owner. */
+interface UpdateContext extends ServiceContext { readonly unlessOwner?: boolean }
 
 export interface Users {
   find (id: string): Promise<User | null>
   findByEmail (email: string): Promise<User | null>
-  update (id: string, change: UserChange, request?: FastifyRequest | null): Promise<User | null>
-  delete (id: string, request?: FastifyRequest | null): Promise<boolean>
+  findByUsername (username: string): Promise<User | null>
+  create (account: NewAccount, context?: ServiceContext): Promise<User>
+  /** @throws {FST_ACCOUNTS_FORBIDDEN} for an owner, with `unlessOwner` */
+  update (id: string, change: UserChange, context?: UpdateContext): Promise<User | null>
+  delete (id: string, context?: ServiceContext): Promise<boolean>
   /** Delete an account whose owner proves the password. @throws {FST_ACCOUNTS_PASSWORD_WRONG} */
   deleteOwn (id: string, password: string, request: FastifyRequest): Promise<void>
+  announce (id: string): Promise<void>
 }
 
-export function createUsers ({ storage, passwords, liveness, signOut, hooks }: AccountsDependencies): Users {
-  async function update (id: string, change: UserChange, request: FastifyRequest | null = null): Promise<User | null> {
+export function createUsers ({ storage, passwords, liveness, signOut, hooks }: AccountsDependencies, prepare: Prepare): Users {
+  const announce = async (id: string) => await liveness.announce({ kind: 'user', userId: id })
+
+  async function update (id: string, wanted: UserChange, { request = null, unlessOwner = false }: UpdateContext = {}): Promise<User | null> {
+    const change = readUserChange(wanted)
     if (typeof change.name === 'string') checkName(change.name)
+    if (change.roles !== undefined) checkRoles(change.roles)
+    if (!isUserId(id)) return null
     const at = new Date(now())
     const { user, ended } = await storage.atomically(async stores => {
-      const user = await stores.users.update(id, change, at)
+      const user = await (unlessOwner ? stores.users.update(id, change, at, { unlessOwner }) : stores.users.update(id, change, at))
       if (user === 'last-owner') throw new FST_ACCOUNTS_LAST_OWNER()
+      if (user === 'is-owner') throw new FST_ACCOUNTS_FORBIDDEN()
       const ended = user !== null && change.disabled === true ? await stores.sessions.revokeAllForUser(id, { at, reason: 'disabled' }) : []
       return { user, ended }
     })
     if (user === null) return null
     signOut.announce(id, ended, 'disabled', request)
     hooks.record('account.changed', { userId: id, reason: Object.keys(change).sort().join(' '), request })
-    await liveness.announce({ kind: 'user', userId: id })
+    await announce(id)
     return toUser(user)
   }
 
-  async function remove (id: string, request: FastifyRequest | null = null): Promise<boolean> {
+  async function remove (id: string, { request = null }: ServiceContext = {}): Promise<boolean> {
+    if (!isUserId(id)) return false
     const { deleted, ended } = await storage.atomically(async stores => {
       const outcome = await stores.users.delete(id)
       if (outcome === 'last-owner') throw new FST_ACCOUNTS_LAST_OWNER()
@@ -41,25 +59,31 @@ export function createUsers ({ storage, passwords, liveness, signOut, hooks }: A
     })
     signOut.announce(id, ended, 'deleted', request)
     if (deleted) hooks.record('account.deleted', { userId: id, request })
-    await liveness.announce({ kind: 'user', userId: id })
+    await announce(id)
     return deleted
   }
 
   return {
     update,
+    announce,
     delete: remove,
-    async find (id) {
-      const user = await storage.users.find(id)
-      return user === null ? null : toUser(user)
+    find: async id => shown(isUserId(id) ? await storage.users.find(id) : null),
+    findByEmail: async email => shown(await storage.users.findByEmail(parseEmail(email).key)),
+    async findByUsername (username) {
+      const found = loginKey({ username })
+      return shown(found === null ? null : await storage.users.findByUsername?.(found.key) ?? null)
     },
-    async findByEmail (email) {
-      const user = await storage.users.findByEmail(parseEmail(email).key)
-      return user === null ? null : toUser(user)
+    async create (account, { request = null } = {}) {
+      const user = await insert(storage.users, await prepare(readNewAccount(account), request))
+      hooks.record('account.registered', { userId: user.id, request })
+      return toUser(user)
     },
     async deleteOwn (id, password, request) {
       const user = await storage.users.find(id)
       if (!await passwords.verify(user?.passwordDigest ?? null, password)) throw new FST_ACCOUNTS_PASSWORD_WRONG()
-      await remove(id, request)
+      await remove(id, { request })
     }
   }
 }
+
+const shown = (record: UserRecord | null): User | null => record === null ? null : toUser(record)

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Accounts } from '../../types/accounts.ts'
 import type { Guard } from '../../types/fastify.ts'
 import type { Policy } from '../../types/policy.ts'
+import type { Administration } from '../accounts/administration.ts'
 import type { ChangePassword } from '../accounts/password.ts'
 import type { Login } from '../accounts/login.ts'
 import type { Register } from '../accounts/register.ts'
@@ -21,6 +22,7 @@ import { addPassword } from './password.ts'
 import { addRefresh } from './refresh.ts'
 import { addRegister } from './register.ts'
 import { addSessions } from './sessions.ts'
+import { addUsers } from './users.ts'
 
 export interface RoutesDependencies {
   readonly accounts: Accounts
@@ -28,6 +30,8 @@ export interface RoutesDependencies {
   readonly login: Login
   readonly changePassword: ChangePassword
   readonly users: Users
+  /** `null`: the users store has no list. */
+  readonly administration: Administration | null
   readonly refresh: Refresh
   readonly signOut: SignOut
   readonly readPresented: ReadPresented
@@ -71,4 +75,5 @@ export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDep
   addMe(scope, dependencies)
   addSessions(scope, dependencies)
   addPassword(scope, dependencies)
+  addUsers(scope, dependencies)
 }

@@ -29,7 +29,7 @@ export function addMe (app: FastifyInstance, { guard, users, cookies, originGuar
     answers: { 200: UserAnswer },
     errors: [401, 403, 413, 415, 422],
     async handle (request, _reply, { name }) {
-      const user = await users.update(request.principal!.user.id, { name }, request)
+      const user = await users.update(request.principal!.user.id, { name }, { request })
       // Deleted by another request of this moment.
       if (user === null) throw new FST_ACCOUNTS_AUTHENTICATION_REQUIRED()
       return { user }
@@ -43,7 +43,7 @@ export function addMe (app: FastifyInstance, { guard, users, cookies, originGuar
     guard: guard({ via: 'cookie', fresh: '15m' }),
     body: DeleteMeBody,
     answers: { 204: NoContent },
-    errors: [401, 403, 413, 415],
+    errors: [401, 403, 409, 413, 415],
     async handle (request, reply, { password }) {
       await users.deleteOwn(request.principal!.user.id, password, request)
       cookies.clear(reply)

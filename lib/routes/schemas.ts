@@ -19,6 +19,16 @@ export const ChangeMeBody = Type.Object({ name: Type.Union([Name, Type.Null()]) 
 export const DeleteMeBody = Type.Object({ password: Password }, closed)
 export const ChangePasswordBody = Type.Object({ currentPassword: Password, newPassword: Password }, closed)
 
+export const ChangeUserBody = Type.Object({
+  disabled: Type.Optional(Type.Boolean({ description: 'true: nobody logs in any more, and every session ends for good' })),
+  roles: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 64, description: 'All that the user is to have' }))
+}, { ...closed, minProperties: 1 })
+export const UsersQuery = Type.Object({
+  search: Type.Optional(Type.String({ maxLength: 320, description: 'Part of an address, user name or name' })),
+  cursor: Type.Optional(Type.String({ maxLength: 4096, description: 'What the page before has answered as next' })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 50 }))
+}, closed)
+
 const Time = Type.String({ format: 'date-time' })
 const SessionFields = { id: Type.String(), createdAt: Time, authenticatedAt: Time, idleExpiresAt: Time, expiresAt: Time }
 
@@ -36,6 +46,7 @@ const User = Type.Object({
 const Session = Type.Object(SessionFields)
 
 export const UserAnswer = Type.Object({ user: User })
+export const UsersAnswer = Type.Object({ users: Type.Array(User), next: Type.Union([Type.String(), Type.Null()], { description: 'The cursor of the next page' }) })
 export const SignedInAnswer = Type.Object({ user: User, session: Session })
 export const SessionsAnswer = Type.Object({
   sessions: Type.Array(Type.Object({
@@ -60,7 +71,7 @@ const ERRORS: Readonly<Record<number, string>> = {
   401: 'Who calls is not known, or not known well enough',
   403: 'Refused',
   404: 'No such thing',
-  409: 'Taken',
+  409: 'Taken, or the last of its kind',
   413: 'Larger than 16 KiB',
   415: 'Not application/json',
   422: 'Well-formed, but not acceptable',

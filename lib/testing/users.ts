@@ -103,6 +103,32 @@ export const userCases: readonly ContractCase[] = [
     }
   },
   {
+    title: 'a change for users who are no owners leaves owners as they are, also those of this very moment',
+    async run ({ users }) {
+      const unlessOwner = { unlessOwner: true }
+      const { id } = await createUser(users, { roles: ['editor'] })
+      deepEqual(pick(await users.update(id, { name: 'Ada' }, NOON, unlessOwner)), { name: 'Ada', roles: ['editor'], disabled: false, epoch: 0 })
+      deepEqual(pick(await users.update(id, { roles: ['author'], disabled: true }, NOON, unlessOwner)), { name: 'Ada', roles: ['author'], disabled: true, epoch: 1 })
+      equal(await users.update('unknown', { disabled: true }, NOON, unlessOwner), null)
+
+      const owner = await createUser(users, { roles: ['author', 'owner'] })
+      await createUser(users, { roles: ['owner'] })
+      for (const change of [{ name: 'x' }, { roles: [] }, { roles: ['owner'] }, { disabled: true }]) equal(await users.update(owner.id, change, NOON, unlessOwner), 'is-owner')
+      deepEqual(pick(await users.find(owner.id)), { name: null, roles: ['author', 'owner'], disabled: false, epoch: 0 })
+      await users.update(owner.id, { disabled: true }, NOON)
+      equal(await users.update(owner.id, { disabled: false }, NOON, unlessOwner), 'is-owner', 'a disabled owner is one')
+
+      const risen = await race(8, async () => (await createUser(users)).id)
+      const outcomes = await race(16, async index => index % 2 === 0
+        ? await users.update(risen[index >> 1]!, { roles: ['owner'] }, NOON)
+        : await users.update(risen[index >> 1]!, { disabled: true }, NOON, unlessOwner))
+      for (const [index, id] of risen.entries()) {
+        const refused = outcomes[2 * index + 1] === 'is-owner'
+        equal((await users.find(id))?.disabled, !refused, 'it came first, or not at all')
+      }
+    }
+  },
+  {
     title: 'the list has the newest first, page by page, and finds parts of addresses and names',
     async run ({ users }) {
       if (users.list === undefined) return

@@ -5,8 +5,8 @@ import { toUserRecord, type Tables } from './tables.ts'
 
 export function kyselyUsers (db: Kysely<Tables>, dialect: Dialect): Required<UserStore> {
   const { toTime } = dialect
-  const isActiveOwner = (table: string): RawBuilder<boolean> =>
-    sql`(${sql.ref(`${table}.disabled_at`)} is null and ${dialect.hasRole(sql.ref(`${table}.roles`), 'owner')})`
+  const isOwner = (table: string) => dialect.hasRole(sql.ref(`${table}.roles`), 'owner')
+  const isActiveOwner = (table: string): RawBuilder<boolean> => sql`(${sql.ref(`${table}.disabled_at`)} is null and ${isOwner(table)})`
 
   /** The condition of every statement that may take an owner away; nobody else can be the last one. */
   const leavesAnOwner = sql<boolean>`(not ${isActiveOwner('accounts_users')} or exists (
@@ -60,17 +60,21 @@ export function kyselyUsers (db: Kysely<Tables>, dialect: Dialect): Required<Use
       return await findBy('email_key', user.emailKey) === null ? 'username-taken' : 'email-taken'
     },
 
-    async update (id, change, at) {
-      const takesOwner = change.disabled === true || (change.roles !== undefined && !change.roles.includes('owner'))
+    async update (id, change, at, { unlessOwner = false } = {}) {
+      const takesOwner = !unlessOwner && (change.disabled === true || (change.roles !== undefined && !change.roles.includes('owner')))
       const run = async (db: Kysely<Tables>) => await db.updateTable('accounts_users').set({
         ...(change.name === undefined ? {} : { name: change.name }),
         ...(change.roles === undefined ? {} : { roles: JSON.stringify(change.roles) }),
         ...(change.disabled === undefined ? {} : { disabled_at: change.disabled ? toTime(at) : null }),
         epoch: change.disabled === true ? sql<number>`epoch + 1` : sql<number>`epoch`
-      }).where('id', '=', id).$if(takesOwner, query => query.where(leavesAnOwner)).returningAll().executeTakeFirst()
+      }).where('id', '=', id)
+        .$if(takesOwner, query => query.where(leavesAnOwner))
+        .$if(unlessOwner, query => query.where(sql<boolean>`not ${isOwner('accounts_users')}`))
+        .returningAll().executeTakeFirst()
       const row = takesOwner ? await amongOwners(run) : await run(db)
       if (row !== undefined) return toUserRecord(row)
-      return takesOwner && await findBy('id', id) !== null ? 'last-owner' : null
+      if ((!takesOwner && !unlessOwner) || await findBy('id', id) === null) return null
+      return unlessOwner ? 'is-owner' : 'last-owner'
     },
 
     async changePassword (id, epoch, passwordDigest) {

@@ -1,0 +1,15 @@
+import type { Command } from './command.ts'
+import { DATABASE_OPTIONS } from './storage.ts'
+import { requireUser, withAccounts } from './with-accounts.ts'
+
+export const revokeSessions: Command = {
+  usage: 'WHO',
+  summary: 'end all sessions of a user',
+  words: 1,
+  options: DATABASE_OPTIONS,
+  run: async (options, who) => await withAccounts(options, async accounts => {
+    const { id, email } = await requireUser(accounts, who)
+    const count = await accounts.sessions.endAll(id)
+    return `Ended ${count} ${count === 1 ? 'session' : 'sessions'} of ${email}.`
+  })
+}

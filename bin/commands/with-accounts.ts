@@ -1,0 +1,38 @@
+import { randomBytes } from 'node:crypto'
+import Fastify from 'fastify'
+import accounts, { errors } from '../../lib/index.ts'
+import type { Accounts, User } from '../../types/index.ts'
+import { failure, type Options } from './command.ts'
+import { openStorage } from './storage.ts'
+
+/** Do something through the plugin's own services, so that every rule and every event is that of the server. */
+export async function withAccounts<Result> (options: Options, work: (accounts: Accounts) => Promise<Result>): Promise<Result> {
+  const storage = await openStorage(options)
+  const app = Fastify()
+  try {
+    // No session of this server leaves it, so its secret is nobody's.
+    await app.register(accounts, { appUrl: 'http://localhost', secret: randomBytes(48), storage, routes: false })
+    await app.ready()
+    return await work(app.accounts)
+  } finally {
+    await app.close()
+    await storage.close?.()
+  }
+}
+
+/** The user whom an operator means: by id, which nobody can choose for themselves, else by address or user name. */
+export async function requireUser ({ users }: Accounts, who: string): Promise<User> {
+  const user = await users.find(who) ?? (who.includes('@') ? await findByEmail(users, who) : await users.findByUsername(who))
+  if (user === null) throw failure(`There is no user ${JSON.stringify(who)}.`)
+  return user
+}
+
+/** What is no address is nobody's. */
+async function findByEmail (users: Accounts['users'], email: string): Promise<User | null> {
+  try {
+    return await users.findByEmail(email)
+  } catch (error) {
+    if (error instanceof errors.FST_ACCOUNTS_EMAIL_INVALID) return null
+    throw error
+  }
+}

@@ -1,0 +1,45 @@
+import type { FastifyRequest } from 'fastify'
+import type { NewAccount } from '../../types/accounts.ts'
+import type { NewUser, UserRecord, UserStore } from '../../types/storage.ts'
+import { now } from '../clock.ts'
+import { FST_ACCOUNTS_EMAIL_TAKEN, FST_ACCOUNTS_USERNAME_TAKEN } from '../errors.ts'
+import { randomId } from '../random.ts'
+import type { AccountsDependencies } from './dependencies.ts'
+import { checkName, parseEmail, parseUsername } from './identifiers.ts'
+import { checkRoles } from './roles.ts'
+
+/** Check all that an account is to be made of, whoever makes it, and hash its password. Nothing is stored. */
+export type Prepare = (account: NewAccount, request: FastifyRequest | null) => Promise<NewUser>
+
+export function createPrepare ({ passwords, hooks }: Pick<AccountsDependencies, 'passwords' | 'hooks'>): Prepare {
+  return async function prepare ({ email: address, password, username: wanted, name = null, roles = [] }, request) {
+    const email = parseEmail(address)
+    const username = wanted === undefined ? null : parseUsername(wanted)
+    if (name !== null) checkName(name)
+    checkRoles(roles)
+    if (password !== undefined) passwords.check(password, [address, wanted ?? '', name ?? ''])
+    await hooks.before('beforeRegister', { email: email.text, username: username?.text ?? null, name, request })
+    return {
+      id: randomId(),
+      email: email.text,
+      emailKey: email.key,
+      username: username?.text ?? null,
+      usernameKey: username?.key ?? null,
+      name,
+      roles,
+      passwordDigest: password === undefined ? null : await passwords.hash(password),
+      createdAt: new Date(now())
+    }
+  }
+}
+
+/**
+ * @throws {FST_ACCOUNTS_EMAIL_TAKEN}
+ * @throws {FST_ACCOUNTS_USERNAME_TAKEN}
+ */
+export async function insert (users: UserStore, user: NewUser): Promise<UserRecord> {
+  const created = await users.create(user)
+  if (created === 'email-taken') throw new FST_ACCOUNTS_EMAIL_TAKEN()
+  if (created === 'username-taken') throw new FST_ACCOUNTS_USERNAME_TAKEN()
+  return created
+}

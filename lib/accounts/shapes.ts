@@ -1,0 +1,24 @@
+import Type from 'typebox'
+import { createShape } from '../shape.ts'
+
+// What a host hands to a service is checked like a body: a typing error in JavaScript must not pass for a wish.
+// Whether a text will do is for the duty behind it to say.
+
+const closed = { additionalProperties: false }
+const Text = Type.String()
+const Roles = Type.Array(Text)
+const profile = { email: Text, username: Type.Optional(Text), name: Type.Optional(Text) }
+
+export const readRegistration = createShape('registration', Type.Object({ ...profile, password: Text }, closed))
+export const readNewAccount = createShape('account', Type.Object({ ...profile, password: Type.Optional(Text), roles: Type.Optional(Roles) }, closed))
+export const readUserChange = createShape('change', Type.Object({
+  name: Type.Optional(Type.Union([Text, Type.Null()])),
+  roles: Type.Optional(Roles),
+  disabled: Type.Optional(Type.Boolean())
+}, { ...closed, minProperties: 1 }))
+export const readListQuery = createShape('query', Type.Object({
+  search: Type.Optional(Text),
+  cursor: Type.Optional(Type.Union([Text, Type.Null()])),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 }))
+}, closed))
+export const readNewPassword = createShape('newPassword', Text)

@@ -1,0 +1,26 @@
+import type { Static, TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { FST_ACCOUNTS_INPUT_INVALID } from './errors.ts'
+
+/** Answers what it was given, typed, or throws. @throws {FST_ACCOUNTS_INPUT_INVALID} */
+export type Shape<Schema extends TSchema> = (value: unknown) => Static<Schema>
+
+/**
+ * Make a check of our own, so that nothing but the shape of our schema passes, whatever validator or coercion a host has
+ * set up. Members that are `undefined` count as left out, in the copy that is answered as well.
+ */
+export function createShape<Schema extends TSchema> (name: string, schema: Schema): Shape<Schema> {
+  const validator = Compile(schema as TSchema)
+  return value => {
+    const given = withoutUndefined(value)
+    if (validator.Check(given)) return given as Static<Schema>
+    // The name of a member that nobody asked for is the caller's own text, and may be a secret: it is not repeated.
+    const fault = validator.Errors(given ?? null).find(({ keyword }) => keyword !== 'boolean')
+    throw new FST_ACCOUNTS_INPUT_INVALID(fault === undefined ? `${name} is not of the right shape` : `${name}${fault.instancePath} ${fault.message}`)
+  }
+}
+
+function withoutUndefined (value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined))
+}
