@@ -77,8 +77,10 @@ DELETE             /auth/sessions/:id     cookie
 })
 
 t.test('it says when there are routes that the plugin came too late to see', async t => {
-  const { app } = await createProtected(t, { accounts: { routes: false }, before (app) { app.get('/early', handler) } })
-  t.equal(formatPolicies(app.accounts.policies()), '*  (added earlier)  cookie\n*  (not found)      cookie\n')
+  for (const [protect, printed] of [['all', '*  (added earlier)  cookie\n*  (not found)      cookie\n'], ['none', '*  (added earlier)  none\n']] as const) {
+    const { app } = await createProtected(t, { accounts: { routes: false, protect }, before (app) { app.get('/early', handler) } })
+    t.equal(formatPolicies(app.accounts.policies()), printed)
+  }
 })
 
 t.test('app.accounts.policies lists a line for each method and url, with nothing left out', async t => {

@@ -48,6 +48,6 @@ export interface RoutePolicy {
   readonly method: string
   /** The pattern of the route, or in parentheses what is no single route of this list. */
   readonly url: string
-  /** `public`: it says `false`. `none`: it says nothing, and nothing guards it. A list: all of them, in this order. */
+  /** `public`: it says `false`. `none`: it says nothing. What hooks of a whole scope do is not seen. A list: all of them, in this order. */
   readonly policy: 'public' | 'none' | CompletePolicy | readonly CompletePolicy[]
 }

@@ -42,11 +42,9 @@ export function protectRoutes (app: FastifyInstance, { guards, protect, makers }
 
   return () => {
     const routes = known.flatMap(route => linesOf(route, describe(judge(route))))
-    if (byDefault !== null && isRoot) {
-      const policy = complete(guards.ruleOf(byDefault)!)
-      routes.push({ method: '*', url: '(not found)', policy })
-      if (hasEarlier) routes.push({ method: '*', url: '(added earlier)', policy })
-    }
+    const policy = byDefault === null ? 'none' : complete(guards.ruleOf(byDefault)!)
+    if (isRoot && byDefault !== null) routes.push({ method: '*', url: '(not found)', policy })
+    if (isRoot && hasEarlier) routes.push({ method: '*', url: '(added earlier)', policy })
     return routes.sort(byUrlAndMethod)
   }
 
