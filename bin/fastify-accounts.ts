@@ -4,6 +4,7 @@ import { CommandError, OPTIONS, usageError, type Command, type OptionName, type 
 import { listUsers } from './commands/list-users.ts'
 import { migrate } from './commands/migrate.ts'
 import { secret } from './commands/secret.ts'
+import { policies } from './commands/policies.ts'
 import { revokeSessions } from './commands/sessions.ts'
 import { createUser, disableUser, enableUser, setPassword, setRoles } from './commands/user.ts'
 
@@ -16,14 +17,15 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   'user enable': enableUser,
   'user roles': setRoles,
   'user password': setPassword,
-  'sessions revoke': revokeSessions
+  'sessions revoke': revokeSessions,
+  policies
 }
 
 const USAGE = `Usage: npx fastify-accounts <command>
 
 ${Object.entries(COMMANDS).map(([name, { usage, summary }]) => `  ${`${name} ${usage}`.trim()}\n      ${summary}`).join('\n')}
 
-All but "secret" take --database FILE|URL (default: DATABASE_URL): the path of a SQLite file, also written as sqlite:FILE,
+All but "secret" and "policies" take --database FILE|URL (default: DATABASE_URL): the path of a SQLite file, also written as sqlite:FILE,
 or postgres://…; for PostgreSQL also --schema NAME and --table-prefix PREFIX. WHO is an id, an e-mail address or a user name; an id
 that begins with - stands behind --.
 Exit codes: 0 done, 1 failed, 2 wrong usage.`
@@ -62,7 +64,11 @@ function describe (error: unknown): string {
   return cause instanceof Error && !error.message.includes(cause.message) ? `${error.message}: ${cause.message}` : error.message
 }
 
-main().then(output => console.log(output), (error: unknown) => {
+main().then(output => {
+  console.log(output)
+  // A server that was loaded may have opened what it does not close.
+  setTimeout(() => process.exit(), 1000).unref()
+}, (error: unknown) => {
   console.error(describe(error))
   process.exitCode = error instanceof CommandError ? error.exitCode : 1
   if (process.exitCode === 2) console.error('\n"npx fastify-accounts help" tells what there is.')

@@ -63,15 +63,18 @@ t.test('the plugin\'s own routes are in it, the same under either protect', asyn
   for (const protect of ['none', 'all'] as const) {
     const { app } = await createProtected(t, { accounts: { protect } })
     t.equal(formatPolicies(app.accounts.policies().filter(({ method }) => method !== '*')), `\
-POST               /auth/login            public
-POST               /auth/logout           public
-DELETE             /auth/me               cookie, fresh 900 s, strict
-GET, HEAD, PATCH   /auth/me               cookie
-POST               /auth/password/change  cookie
-POST               /auth/refresh          public
-POST               /auth/register         public
-DELETE, GET, HEAD  /auth/sessions         cookie
-DELETE             /auth/sessions/:id     cookie
+POST               /auth/login               public
+POST               /auth/logout              public
+DELETE             /auth/me                  cookie, fresh 900 s, strict
+GET, HEAD, PATCH   /auth/me                  cookie
+POST               /auth/password/change     cookie
+POST               /auth/refresh             public
+POST               /auth/register            public
+DELETE, GET, HEAD  /auth/sessions            cookie
+DELETE             /auth/sessions/:id        cookie
+GET, HEAD          /auth/users               cookie, roles owner or admin
+PATCH              /auth/users/:id           cookie, roles owner or admin, strict
+DELETE             /auth/users/:id/sessions  cookie, roles owner or admin, strict
 `, protect)
   }
 })

@@ -9,7 +9,6 @@ import { postgresStorage, sqliteStorage } from 'fastify-accounts/kysely'
 
 const USER = { id: 'FbD2N48UWvwHDPfC7wxqAv5-', email: 'ada@example.com' }
 const app = Fastify()
-app.get('/open', async () => ({ open: true }))
 
 const contenders = {
   async bare () {
@@ -34,6 +33,7 @@ async function ours (policy, given) {
 }
 
 await contenders[process.env.CONTENDER]()
+app.get('/open', async () => ({ open: true }))
 await app.listen({ port: 0, host: '127.0.0.1' })
 process.send({ port: app.server.address().port })
 process.on('message', () => process.send({ cpu: process.cpuUsage() }))

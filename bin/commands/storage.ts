@@ -7,14 +7,6 @@ export const DATABASE_OPTIONS: readonly OptionName[] = ['database', 'schema', 't
 
 interface PostgresOptions { readonly schema?: string, readonly tablePrefix?: string }
 
-/** What of the adapters the command uses. */
-interface Adapters {
-  sqliteStorage (file: string, options: { readonly migrate: boolean }): Promise<Storage>
-  migrateSqlite (file: string): Promise<string[]>
-  postgresStorage? (url: string, options: PostgresOptions & { readonly migrate: boolean }): Storage | Promise<Storage>
-  migratePostgres? (url: string, options: PostgresOptions): Promise<string[]>
-}
-
 type Target =
   | { readonly kind: 'sqlite', readonly file: string }
   | { readonly kind: 'postgres', readonly url: string, readonly options: PostgresOptions }
@@ -22,9 +14,9 @@ type Target =
 /** Open the database of a server, whose tables are there already: this must not bring them up to date under its feet. */
 export async function openStorage (options: Options): Promise<Storage> {
   const target = targetOf(options)
-  const adapters = await loadAdapters()
+  const adapters = await import('../../lib/adapters/kysely/index.ts')
   const migrate = false
-  if (target.kind === 'postgres') return await (adapters.postgresStorage ?? withoutPostgres)(target.url, { ...target.options, migrate })
+  if (target.kind === 'postgres') return await adapters.postgresStorage(target.url, { ...target.options, migrate })
   if (!existsSync(target.file)) throw failure(`There is no file ${target.file}; "npx fastify-accounts migrate" makes a new database.`)
   return await adapters.sqliteStorage(target.file, { migrate })
 }
@@ -32,15 +24,11 @@ export async function openStorage (options: Options): Promise<Storage> {
 /** Bring the tables up to date, in a new file as well; what was done. */
 export async function migrate (options: Options): Promise<string> {
   const target = targetOf(options)
-  const adapters = await loadAdapters()
+  const adapters = await import('../../lib/adapters/kysely/index.ts')
   const isNew = target.kind === 'sqlite' && !existsSync(target.file)
-  const steps = target.kind === 'sqlite' ? await adapters.migrateSqlite(target.file) : await (adapters.migratePostgres ?? withoutPostgres)(target.url, target.options)
+  const steps = target.kind === 'sqlite' ? await adapters.migrateSqlite(target.file) : await adapters.migratePostgres(target.url, target.options)
   const created = isNew ? `Created ${target.file}. ` : ''
   return created + (steps.length === 0 ? 'Up to date, nothing to do.' : `Done: ${steps.join(', ')}`)
-}
-
-async function loadAdapters (): Promise<Adapters> {
-  return await import('../../lib/adapters/kysely/index.ts')
 }
 
 /** An address may hold a password, so no message repeats it. */
@@ -51,8 +39,4 @@ function targetOf ({ database = process.env.DATABASE_URL, schema, 'table-prefix'
   const file = database.replace(/^sqlite:(\/\/(?=\/))?/, '')
   if (/^[a-z][a-z0-9+]+:\/\//i.test(file)) throw usageError('The database must be a SQLite file or a postgres:// URL.')
   return { kind: 'sqlite', file }
-}
-
-function withoutPostgres (): never {
-  throw failure('This version knows SQLite files alone.')
 }

@@ -5,7 +5,13 @@ import { sqliteStorage } from 'fastify-accounts/kysely'
 export async function build (options) {
   const app = Fastify()
   // Every route needs a caller who is signed in, unless it says otherwise.
-  await app.register(accounts, { appUrl: 'http://localhost:3000', storage: await sqliteStorage('accounts.db'), protect: 'all', ...options })
+  await app.register(accounts, {
+    appUrl: 'http://localhost:3000',
+    secret: process.env.ACCOUNTS_SECRET,
+    storage: await sqliteStorage('accounts.db'),
+    protect: 'all',
+    ...options
+  })
 
   app.get('/profile', async request => request.principal.user)
   app.get('/health', { config: { accounts: false } }, async () => ({ ok: true }))

@@ -34,8 +34,8 @@ const toUser = row => row === undefined
     }
 
 /** An owner goes only if there is another; in one statement, so that no two of them go at once. */
-const OWNER = "blocked = 0 and exists (select 1 from json_each(roles) where value = 'owner')"
-const LEAVES_AN_OWNER = `(not (${OWNER}) or exists (select 1 from people as other where other.id <> people.id and other.blocked = 0
+const IS_OWNER = "exists (select 1 from json_each(roles) where value = 'owner')"
+const LEAVES_AN_OWNER = `(blocked = 1 or not ${IS_OWNER} or exists (select 1 from people as other where other.id <> people.id and other.blocked = 0
   and exists (select 1 from json_each(other.roles) where value = 'owner')))`
 
 export function peopleStore (database) {
@@ -55,16 +55,19 @@ export function peopleStore (database) {
       return toUser(row) ?? 'email-taken'
     },
 
-    async update (id, { name, roles, disabled }) {
+    // With `unlessOwner` an owner is left alone: who may not touch owners asks for that.
+    async update (id, { name, roles, disabled }, _at, { unlessOwner = false } = {}) {
       const takesOwner = disabled === true || (roles !== undefined && !roles.includes('owner'))
       const row = database.prepare(`update people set
           full_name = case when @setsName then @name else full_name end,
           roles = coalesce(@roles, roles),
           blocked = coalesce(@disabled, blocked),
           epoch = epoch + coalesce(@disabled, 0)
-        where id = @id and (not @takesOwner or ${LEAVES_AN_OWNER}) returning *`)
-        .get({ id: Number(id), setsName: Number(name !== undefined), name, roles: roles && JSON.stringify(roles), disabled: disabled === undefined ? null : Number(disabled), takesOwner: Number(takesOwner) })
-      return toUser(row) ?? (await find(id) === null ? null : 'last-owner')
+        where id = @id and (not @takesOwner or ${LEAVES_AN_OWNER}) and (not @unlessOwner or not ${IS_OWNER}) returning *`)
+        .get({ id: Number(id), setsName: Number(name !== undefined), name, roles: roles && JSON.stringify(roles), disabled: disabled === undefined ? null : Number(disabled), takesOwner: Number(takesOwner && !unlessOwner), unlessOwner: Number(unlessOwner) })
+      if (row !== undefined) return toUser(row)
+      if (await find(id) === null) return null
+      return unlessOwner ? 'is-owner' : 'last-owner'
     },
 
     async changePassword (id, epoch, passwordDigest) {

@@ -16,7 +16,7 @@ export async function build (options) {
   app.post('/transfer', { onRequest: app.guard({ fresh: '5m' }) }, async () => ({ done: true }))
 
   // Callers without a credential are welcome; a bad credential is still 401.
-  app.get('/front-page', { onRequest: app.guard({ optional: true }) }, async ({ principal }) => ({ hello: principal?.user.name ?? 'stranger' }))
+  app.get('/front-page', { onRequest: app.guard({ optional: true }) }, async ({ principal }) => ({ hello: principal?.user.email ?? 'stranger' }))
 
   // No call to the store, not even when it is down; a session that was ended elsewhere may go on until its token expires.
   app.get('/weather', { onRequest: app.guard({ liveness: 'stateless' }) }, async () => ({ sky: 'blue' }))

@@ -19,7 +19,7 @@ export interface Issued<Refresh = Minted> {
 }
 
 /** A session that had to go for another. */
-export interface Ended extends Presented { readonly reason: 'replaced' | 'too-many' }
+interface Ended extends Presented { readonly reason: 'replaced' | 'too-many' }
 
 export interface SignIn {
   /** A new session of `user`, not stored yet. Its id is always new (ASVS 7.2.4), its epoch that of the record whose password was checked. */

@@ -60,7 +60,7 @@ export const sqliteDialect: Dialect = {
   isConflict: isSqliteConflict
 }
 
-export const postgresDialect: Dialect = {
+const postgresDialect: Dialect = {
   name: 'postgres',
   toTime: date => date,
   toBoolean: value => value,
