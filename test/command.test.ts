@@ -52,7 +52,10 @@ t.test('a wrong call is told in a sentence, on the error output, with the exit c
   }
   t.equal(readFileSync(file, 'utf8'), 'not a database')
   const { stdout } = await command(['help'])
-  for (const name of ['secret', 'migrate', 'user create', 'user list', 'user disable', 'user enable', 'user roles', 'user password', 'sessions revoke']) t.match(stdout, new RegExp(`^  ${name}\\b`, 'm'))
+  const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8')
+  const names = [...stdout.matchAll(/^ {2}([a-z]+(?: [a-z]+)?)/gm)].map(match => match[1]!)
+  t.strictSame(names, ['secret', 'migrate', 'user create', 'user list', 'user disable', 'user enable', 'user roles', 'user password', 'sessions revoke'])
+  for (const name of names) t.match(readme, new RegExp(`^\\| .*\`${name}\\b`, 'm'), `${name} is in the README`)
   for (const args of [['--help'], ['-h'], ['user', 'create', '--help']]) t.match(await command(args), { code: 0, stdout })
 })
 
