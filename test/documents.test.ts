@@ -59,12 +59,14 @@ t.test('the OpenAPI document that @fastify/swagger makes shows every route with 
   await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(':memory:') })
   await app.ready()
   t.teardown(async () => { await app.close() })
-  interface Operation { summary: string, requestBody?: { content: Record<string, { schema: object }> }, responses: object, security?: object[] }
+  interface Operation { summary: string, parameters?: Array<{ name: string, in: string }>, requestBody?: { content: Record<string, { schema: object }> }, responses: object, security?: object[] }
   const { paths, components } = app.swagger() as unknown as { paths: Record<string, Record<string, Operation>>, components: { securitySchemes: object } }
   const operations = Object.values(paths).flatMap(path => Object.values(path))
   t.equal(operations.length, 14)
   for (const operation of operations) t.ok(operation.summary.length > 0 && Object.keys(operation.responses).includes('503'), operation.summary)
   t.match(paths['/auth/register']!.post!.requestBody!.content['application/json']!.schema, { required: ['email', 'password'], additionalProperties: false })
+  t.strictSame(paths['/auth/users']!.get!.parameters!.map(parameter => `${parameter.in} ${parameter.name}`), ['query search', 'query cursor', 'query limit'])
+  t.match(paths['/auth/users/{id}']!.patch!.requestBody!.content['application/json']!.schema, { minProperties: 1, additionalProperties: false })
   t.match(paths['/auth/sessions']!.get!.security, [{ accountsCookie: [] }])
   t.match(components.securitySchemes, { accountsCookie: { type: 'apiKey', in: 'cookie' } })
 })

@@ -71,7 +71,7 @@ async function overtaken (t: Parameters<typeof databaseFile>[0], meanwhile: (sto
   let target: string | null = null
   const tapped = tapStorage(storage, async (verb, [id], call) => {
     const result = await call()
-    if (verb !== 'users.find' || id !== target) return result
+    if (verb !== 'users.find' || target === null || id !== target) return result
     target = null
     await meanwhile(storage, String(id))
     return result

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import Fastify from 'fastify'
-import accounts, { errors } from '../../lib/index.ts'
+import { FST_ACCOUNTS_EMAIL_INVALID } from '../../lib/errors.ts'
 import type { Accounts, User } from '../../types/index.ts'
 import { failure, type Options } from './command.ts'
 import { openStorage } from './storage.ts'
@@ -8,6 +7,8 @@ import { openStorage } from './storage.ts'
 /** Do something through the plugin's own services, so that every rule and every event is that of the server. */
 export async function withAccounts<Result> (options: Options, work: (accounts: Accounts) => Promise<Result>): Promise<Result> {
   const storage = await openStorage(options)
+  // Only now: the commands that need no server, and wrong calls, answer at once.
+  const [{ default: Fastify }, { default: accounts }] = await Promise.all([import('fastify'), import('../../lib/index.ts')])
   const app = Fastify()
   try {
     // No session of this server leaves it, so its secret is nobody's.
@@ -32,7 +33,7 @@ async function findByEmail (users: Accounts['users'], email: string): Promise<Us
   try {
     return await users.findByEmail(email)
   } catch (error) {
-    if (error instanceof errors.FST_ACCOUNTS_EMAIL_INVALID) return null
+    if (error instanceof FST_ACCOUNTS_EMAIL_INVALID) return null
     throw error
   }
 }

@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import { describe, expect, test } from 'tstyche'
 import accounts, { formatPolicies } from '../../lib/index.ts'
 import { sqliteStorage, type SqliteStorage } from '../../lib/adapters/kysely/index.ts'
-import type { AccountsOptions, Check, CookiePrincipal, Guard, ListedSession, Policy, Principal, RoutePolicy, Session, SignedIn, Storage, User } from '../../lib/index.ts'
+import type { AccountsEvent, AccountsOptions, Check, CookiePrincipal, Guard, ListedSession, Policy, Principal, RoutePolicy, Session, SignedIn, Storage, User, UserList, UserStore } from '../../lib/index.ts'
 
 declare module 'fastify' {
   interface AccountsUser { readonly plan: 'free' | 'paid' }
@@ -80,6 +80,30 @@ describe('services', () => {
     expect(app.accounts.login).type.not.toBeCallableWith({ password: 'x' })
     expect(app.accounts.sessions.list('id')).type.toBe<Promise<ListedSession[]>>()
     expect(app.accounts.users.find('id')).type.toBe<Promise<User | null>>()
+  })
+
+  test('manage users', () => {
+    const { users, passwords } = app.accounts
+    expect(users.list()).type.toBe<Promise<UserList>>()
+    expect(users.list).type.toBeCallableWith({ search: 'ada', cursor: null, limit: 10 })
+    expect(users.list).type.not.toBeCallableWith({ limit: '10' })
+    expect(users.list).type.not.toBeCallableWith({ page: 2 })
+    expect<UserList['next']>().type.toBe<string | null>()
+    expect(users.create({ email: 'ada@example.com', roles: ['owner'] })).type.toBe<Promise<User>>()
+    expect(users.create).type.not.toBeCallableWith({ password: 'x' })
+    expect(app.accounts.register).type.not.toBeCallableWith({ email: 'ada@example.com', password: 'x', roles: ['owner'] })
+    expect(users.update('id', { roles: ['editor'] })).type.toBe<Promise<User | null>>()
+    expect(users.update).type.not.toBeCallableWith('id', { email: 'x' })
+    expect(users.findByUsername('ada')).type.toBe<Promise<User | null>>()
+    expect(users.announce('id')).type.toBe<Promise<void>>()
+    expect(passwords.set('id', 'new', { request: null })).type.toBe<Promise<User | null>>()
+    expect<AccountsEvent['actorId']>().type.toBe<string | undefined>()
+  })
+
+  test('a users store may leave out the list, and know nothing of conditions', () => {
+    expect<UserStore>().type.toBeAssignableFrom<Omit<UserStore, 'list' | 'findByUsername'>>()
+    expect<UserStore['update']>().type.toBeAssignableFrom<(id: string, change: { readonly name?: string | null }, at: Date) => Promise<null>>()
+    expect<'ended-by-admin'>().type.toBeAssignableTo<import('../../lib/index.ts').RevokeReason>()
   })
 
   test('hooks are typed by their names', () => {
