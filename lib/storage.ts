@@ -25,6 +25,7 @@ const SHAPES: { readonly [Name in keyof Pick<Stores, 'users' | 'sessions'>]: { r
     create: value => value === 'email-taken' || value === 'username-taken' || isUser(value),
     update: (value, [id, , , options]) => value === null || value === 'last-owner' || (value === 'is-owner' && options !== undefined) || (isUser(value) && value.id === id),
     changePassword: (value, [id, epoch]) => value === null || (isUser(value) && value.id === id && value.epoch > Number(epoch)),
+    upgradePassword: isBoolean,
     delete: value => value === 'deleted' || value === 'last-owner' || value === 'not-found'
   },
   sessions: {
@@ -72,7 +73,7 @@ export function guardStorage (storage: Storage, onFailure: (error: unknown) => v
 }
 
 /** What a host's own store may leave out. */
-const OPTIONAL = new Set(['findByUsername', 'list'])
+const OPTIONAL = new Set(['findByUsername', 'list', 'upgradePassword'])
 
 /** @throws {FST_ACCOUNTS_OPTION_INVALID} at start, for what would be 503 on the first night otherwise */
 function requireVerbs (stores: Stores): void {

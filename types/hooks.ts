@@ -74,4 +74,4 @@ export type AccountsEventName =
   | 'account.registered' | 'account.changed' | 'account.deleted'
   | 'login.succeeded' | 'login.failed'
   | 'session.rotated' | 'session.window' | 'session.recovered' | 'session.reused' | 'session.revoked'
-  | 'password.changed' | 'request.refused' | 'storage.failed'
+  | 'password.changed' | 'password.upgraded' | 'request.refused' | 'storage.failed'

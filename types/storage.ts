@@ -56,8 +56,8 @@ export interface UserQuery {
 }
 
 /**
- * A host may bring its own, over a users table that it has. `findByUsername` and `list` may be left out: then nobody
- * logs in by user name, and there is no list of users.
+ * A host may bring its own, over a users table that it has. `findByUsername`, `list` and `upgradePassword` may be left out:
+ * then nobody logs in by user name, there is no list of users, and old digests stay.
  *
  * The last owner: a user with the role `owner` who is not disabled can't be disabled, deleted or lose that role while
  * there is no other such user, also when two of them go at the same moment.
@@ -80,6 +80,11 @@ export interface UserStore {
   update (id: string, change: UserChange, at: Date, options?: { readonly unlessOwner?: boolean }): Promise<UserRecord | 'last-owner' | 'is-owner' | null>
   /** Set the digest and raise the epoch, if the epoch is still `epoch`; `null`: it is not, or no such user. */
   changePassword (id: string, epoch: number, passwordDigest: string): Promise<UserRecord | null>
+  /**
+   * Replace the digest `from` by `to`, which is of the same password: the epoch stays. `false`: the digest is another by
+   * now. Left out: digests stay as they were made.
+   */
+  upgradePassword? (id: string, from: string, to: string): Promise<boolean>
   delete (id: string): Promise<'deleted' | 'last-owner' | 'not-found'>
 }
 

@@ -74,6 +74,10 @@ export function peopleStore (database) {
       return toUser(database.prepare('update people set password = ?, epoch = epoch + 1 where id = ? and epoch = ? returning *').get(passwordDigest, Number(id), epoch))
     },
 
+    async upgradePassword (id, from, to) {
+      return database.prepare('update people set password = ? where id = ? and password = ?').run(to, Number(id), from).changes === 1
+    },
+
     async delete (id) {
       const { changes } = database.prepare(`delete from people where id = ? and ${LEAVES_AN_OWNER}`).run(Number(id))
       if (changes === 1) return 'deleted'

@@ -12,6 +12,8 @@ export type Login = (input: LoginInput, request: FastifyRequest | null) => Promi
 
 /** Check a password and begin a session. Every refusal looks alike and takes alike (ASVS 6.3.8). */
 export function createLogin ({ storage, passwords, hooks }: AccountsDependencies, begin: Begin): Login {
+  const upgrading = new Set<string>()
+
   return async function login (input, request) {
     const user = await find(input)
     const fits = await passwords.verify(user?.passwordDigest ?? null, input.password)
@@ -24,9 +26,24 @@ export function createLogin ({ storage, passwords, hooks }: AccountsDependencies
     }
     await hooks.before('beforeLogin', { user: toUser(user!), request })
     const issued = await begin(user!, request, input.remember ?? true)
+    await upgrade(user!, input.password)
     hooks.record('login.succeeded', { userId: user!.id, sessionId: issued.session.id, request })
     await hooks.after('afterLogin', { user: issued.user, session: issued.session, request })
     return issued
+  }
+
+  /** A digest of other costs than today's is made anew while the password is known: once, and not at the price of the login. */
+  async function upgrade ({ id, passwordDigest }: UserRecord, password: string): Promise<void> {
+    const { upgradePassword } = storage.users
+    if (passwordDigest === null || upgradePassword === undefined || upgrading.has(id) || !passwords.isOutdated(passwordDigest)) return
+    upgrading.add(id)
+    try {
+      if (await upgradePassword(id, passwordDigest, await passwords.hash(password))) hooks.record('password.upgraded', { userId: id, request: null })
+    } catch {
+      // The storage's boundary has reported it, or the queue is full: the next login tries again.
+    } finally {
+      upgrading.delete(id)
+    }
   }
 
   async function find (input: LoginInput): Promise<UserRecord | null> {

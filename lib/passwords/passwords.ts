@@ -22,6 +22,8 @@ export interface Passwords {
    * @throws {FST_ACCOUNTS_BUSY}
    */
   verify (digest: string | null, password: string): Promise<boolean>
+  /** Whether a digest costs another than the options say, so that it should be made anew while the password is known. */
+  isOutdated (digest: string): boolean
 }
 
 /** Code points are counted, bytes bound, nothing is cut off or trimmed; NIST SP 800-63B-4, 3.1.1.2. */
@@ -45,6 +47,11 @@ export async function createPasswords (settings: PasswordSettings, hasher: Passw
       const canFit = digest !== null && parsePhc(digest) !== null && isUsable(password)
       const fits = await queue.run(async () => await verifySafely(hasher, canFit ? digest : decoy, canFit ? normalize(password) : 'decoy'))
       return canFit && fits
+    },
+    isOutdated (digest) {
+      const costs = parsePhc(digest)
+      const { memoryKiB, iterations, parallelism } = settings.argon2
+      return costs === null || costs.memoryKiB !== memoryKiB || costs.iterations !== iterations || costs.parallelism !== parallelism
     }
   }
 }

@@ -71,6 +71,21 @@ export const userCases: readonly ContractCase[] = [
     }
   },
   {
+    title: 'P-10 of 16 racers that bring a digest up to date exactly one succeeds; the epoch stays, and a new password is not overwritten',
+    async run ({ users }) {
+      if (users.upgradePassword === undefined) return
+      const sample = await createUser(users)
+      const old = sample.passwordDigest!
+      deepEqual((await race(16, async index => await users.upgradePassword!(sample.id, old, `${old} ${index}`))).filter(Boolean), [true])
+      const upgraded = await users.find(sample.id)
+      equal(upgraded?.epoch, 0)
+      await users.changePassword(sample.id, 0, 'a new password')
+      equal(await users.upgradePassword(sample.id, upgraded.passwordDigest!, 'the old password'), false)
+      equal((await users.find(sample.id))?.passwordDigest, 'a new password')
+      equal(await users.upgradePassword('unknown', 'x', 'y'), false)
+    }
+  },
+  {
     title: 'a deleted user is gone, once, and the address is free again',
     async run ({ users }) {
       const { id, emailKey } = await createUser(users)

@@ -85,6 +85,11 @@ export function kyselyUsers (db: Kysely<Tables>, dialect: Dialect): Required<Use
       return row === undefined ? null : toUserRecord(row)
     },
 
+    async upgradePassword (id, from, to) {
+      const { numUpdatedRows } = await db.updateTable('accounts_users').set({ password_digest: to }).where('id', '=', id).where('password_digest', '=', from).executeTakeFirstOrThrow()
+      return numUpdatedRows === 1n
+    },
+
     async delete (id) {
       const { numDeletedRows } = await amongOwners(async db => await db.deleteFrom('accounts_users').where('id', '=', id).where(leavesAnOwner).executeTakeFirstOrThrow())
       if (numDeletedRows === 1n) return 'deleted'
