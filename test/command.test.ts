@@ -54,7 +54,7 @@ t.test('a wrong call is told in a sentence, on the error output, with the exit c
   const { stdout } = await command(['help'])
   const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8')
   const names = [...stdout.matchAll(/^ {2}([a-z]+(?: [a-z]+)?)/gm)].map(match => match[1]!)
-  t.strictSame(names, ['secret', 'migrate', 'user create', 'user list', 'user disable', 'user enable', 'user roles', 'user password', 'sessions revoke'])
+  t.strictSame(names, ['secret', 'migrate', 'user create', 'user list', 'user disable', 'user enable', 'user roles', 'user password', 'sessions revoke', 'policies'])
   for (const name of names) t.match(readme, new RegExp(`^\\| .*\`${name}\\b`, 'm'), `${name} is in the README`)
   for (const args of [['--help'], ['-h'], ['user', 'create', '--help']]) t.match(await command(args), { code: 0, stdout })
 })

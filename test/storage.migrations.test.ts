@@ -71,6 +71,14 @@ for (const [name, create] of Object.entries(BACKENDS)) {
     await (await backend.open({ migrate: true })).close()
   })
 
+  t.test(`${name}: migrate: false makes no tables, not even in an empty database`, async t => {
+    const backend = await create(t)
+    await t.rejects(backend.open({ migrate: false }), { code: 'FST_ACCOUNTS_MIGRATION_PENDING' })
+    t.notOk((await backend.tables()).includes('accounts_users'))
+    await backend.migrate()
+    await (await backend.open({ migrate: false })).close()
+  })
+
   t.test(`${name}: a database of a later release is refused, not changed`, async t => {
     const backend = await create(t)
     await (await backend.open()).close()

@@ -7,86 +7,11 @@
  * - a verb never runs twice by itself (no resend by the driver) unless it is idempotent;
  * - `Date` crosses the port, never a number; ids are opaque strings; secrets arrive as digests only.
  */
-import type { User } from './principal.ts'
 import type { RevocationFeed } from './revocation-feed.ts'
+import type { UserStore } from './user-store.ts'
 
 export type { Change, RevocationFeed } from './revocation-feed.ts'
-
-export interface UserRecord extends User {
-  /** PHC string; `null`: this account has no password. */
-  readonly passwordDigest: string | null
-  /**
-   * Counts the events that end all that was issued before (password change, disabling).
-   * A session whose `epoch` differs is dead, whatever its row says.
-   */
-  readonly epoch: number
-}
-
-export interface NewUser {
-  readonly id: string
-  readonly email: string
-  /** Canonical form, unique. */
-  readonly emailKey: string
-  readonly username: string | null
-  /** Canonical form, unique; `null` without a user name. */
-  readonly usernameKey: string | null
-  readonly name: string | null
-  readonly roles: readonly string[]
-  readonly passwordDigest: string | null
-  readonly createdAt: Date
-}
-
-/** What to change of a user; what is left out stays. */
-export interface UserChange {
-  readonly name?: string | null
-  readonly roles?: readonly string[]
-  /** Disabling also raises the epoch, so that enabling again revives no session. */
-  readonly disabled?: boolean
-}
-
-/** Where a page of users ended: the last one that it showed. */
-export interface UserCursor { readonly createdAt: Date, readonly id: string }
-
-export interface UserQuery {
-  /** Part of an address, user name or name, without regard to (ASCII) case; `null`: all users. */
-  readonly search: string | null
-  /** Only users that come after this one in the order. */
-  readonly after: UserCursor | null
-  readonly limit: number
-}
-
-/**
- * A host may bring its own, over a users table that it has. `findByUsername`, `list` and `upgradePassword` may be left out:
- * then nobody logs in by user name, there is no list of users, and old digests stay.
- *
- * The last owner: a user with the role `owner` who is not disabled can't be disabled, deleted or lose that role while
- * there is no other such user, also when two of them go at the same moment.
- */
-export interface UserStore {
-  find (id: string): Promise<UserRecord | null>
-  findByEmail (emailKey: string): Promise<UserRecord | null>
-  findByUsername? (usernameKey: string): Promise<UserRecord | null>
-  /** Newest first; of one moment, greater ids first. */
-  list? (query: UserQuery): Promise<UserRecord[]>
-  /**
-   * Insert, unless a key is taken; of racers with one key exactly one gets the record. `id` is a proposal: a table
-   * whose ids are its own answers with its own.
-   */
-  create (user: NewUser): Promise<UserRecord | 'email-taken' | 'username-taken'>
-  /**
-   * `null`: no such user. With `unlessOwner` a user who has the role `owner` at that very moment, disabled or not, stays
-   * as they are, and the answer is `is-owner`: the rule must hold too while somebody else makes them one.
-   */
-  update (id: string, change: UserChange, at: Date, options?: { readonly unlessOwner?: boolean }): Promise<UserRecord | 'last-owner' | 'is-owner' | null>
-  /** Set the digest and raise the epoch, if the epoch is still `epoch`; `null`: it is not, or no such user. */
-  changePassword (id: string, epoch: number, passwordDigest: string): Promise<UserRecord | null>
-  /**
-   * Replace the digest `from` by `to`, which is of the same password: the epoch stays. `false`: the digest is another by
-   * now. Left out: digests stay as they were made.
-   */
-  upgradePassword? (id: string, from: string, to: string): Promise<boolean>
-  delete (id: string): Promise<'deleted' | 'last-owner' | 'not-found'>
-}
+export type { NewUser, UserChange, UserCursor, UserQuery, UserRecord, UserStore } from './user-store.ts'
 
 export type RevokeReason = 'signed-out' | 'too-many' | 'ended-by-user' | 'replaced' | 'reused' | 'password-changed' | 'disabled' | 'deleted' | 'ended-by-host' | 'ended-by-admin'
 

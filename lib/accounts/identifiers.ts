@@ -51,7 +51,7 @@ export function checkName (name: string): void {
 }
 
 /** Whether anybody could have this id: a host's own store may have ids of any shape, a database has no text with a NUL. */
-export function isUserId (id: unknown): id is string {
+export function isId (id: unknown): id is string {
   return typeof id === 'string' && id !== '' && id.length <= 255 && id.isWellFormed() && !id.includes('\0')
 }
 

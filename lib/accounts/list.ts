@@ -3,7 +3,7 @@ import type { UserCursor } from '../../types/storage.ts'
 import { FST_ACCOUNTS_INPUT_INVALID, FST_ACCOUNTS_LIST_UNSUPPORTED } from '../errors.ts'
 import { toUser } from '../sessions/records.ts'
 import type { AccountsDependencies } from './dependencies.ts'
-import { isUserId } from './identifiers.ts'
+import { isId } from './identifiers.ts'
 import { readListQuery } from './shapes.ts'
 
 export type ListUsers = (query?: UserListQuery) => Promise<UserList>
@@ -40,7 +40,7 @@ const [EARLIEST, LATEST] = [Date.parse('0001-01-01T00:00:00.000Z'), Date.parse('
 function parseCursor (cursor: string | null): UserCursor | null {
   if (cursor === null) return null
   const [time, id] = parseJsonList(Buffer.from(cursor, 'base64url').toString())
-  if (typeof time === 'number' && Number.isInteger(time) && time >= EARLIEST && time <= LATEST && isUserId(id)) {
+  if (typeof time === 'number' && Number.isInteger(time) && time >= EARLIEST && time <= LATEST && isId(id)) {
     const after = { createdAt: new Date(time), id }
     if (serializeCursor(after) === cursor) return after
   }

@@ -6,7 +6,7 @@ import { FST_ACCOUNTS_PASSWORD_WRONG, FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '.
 import { toUser } from '../sessions/records.ts'
 import type { Issued } from '../sessions/sign-in.ts'
 import type { AccountsDependencies } from './dependencies.ts'
-import { isUserId } from './identifiers.ts'
+import { isId } from './identifiers.ts'
 import { readNewPassword } from './shapes.ts'
 
 interface PasswordChange { readonly currentPassword: string, readonly newPassword: string }
@@ -67,7 +67,7 @@ export function createPasswordChanges ({ storage, passwords, liveness, signIn, s
     },
 
     async set (userId, newPassword, request) {
-      const find = async () => isUserId(userId) ? await storage.users.find(userId) : null
+      const find = async () => isId(userId) ? await storage.users.find(userId) : null
       let user = await find()
       if (user === null) return null
       check(readNewPassword(newPassword), user)

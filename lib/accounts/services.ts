@@ -3,6 +3,7 @@ import { now } from '../clock.ts'
 import { toListedSession } from '../sessions/records.ts'
 import type { Issued } from '../sessions/sign-in.ts'
 import type { AccountsDependencies } from './dependencies.ts'
+import { isId } from './identifiers.ts'
 import type { ListUsers } from './list.ts'
 import type { Login } from './login.ts'
 import type { PasswordChanges } from './password.ts'
@@ -25,11 +26,12 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
     login: async (input, { request = null } = {}) => toSignedIn(await login(input, request)),
     sessions: {
       async list (userId, currentId) {
+        if (!isId(userId)) return []
         const [user, sessions] = await Promise.all([storage.users.find(userId), storage.sessions.listForUser(userId, new Date(now()))])
         return sessions.filter(session => session.epoch === user?.epoch).map(session => toListedSession(session, currentId))
       },
-      end: async (userId, sessionId) => await signOut.end(userId, sessionId, 'ended-by-host'),
-      endAll: async (userId, { except } = {}) => await signOut.endAll(userId, 'ended-by-host', { except })
+      end: async (userId, sessionId) => isId(userId) && isId(sessionId) && await signOut.end(userId, sessionId, 'ended-by-host'),
+      endAll: async (userId, { except } = {}) => isId(userId) ? await signOut.endAll(userId, 'ended-by-host', { except }) : 0
     },
     passwords: {
       change: async (userId, passwords, { request = null } = {}) => toSignedIn(await passwordChanges.change(userId, passwords, request)),

@@ -6,7 +6,7 @@ import { now } from '../clock.ts'
 import { FST_ACCOUNTS_FORBIDDEN, FST_ACCOUNTS_LAST_OWNER, FST_ACCOUNTS_PASSWORD_WRONG } from '../errors.ts'
 import { toUser } from '../sessions/records.ts'
 import type { AccountsDependencies } from './dependencies.ts'
-import { checkName, isUserId, loginKey, parseEmail } from './identifiers.ts'
+import { checkName, isId, loginKey, parseEmail } from './identifiers.ts'
 import { insert, type Prepare } from './new-account.ts'
 import { checkRoles } from './roles.ts'
 import { readNewAccount, readUserChange } from './shapes.ts'
@@ -34,7 +34,7 @@ export function createUsers ({ storage, passwords, liveness, signOut, hooks }: A
     const change = readUserChange(wanted)
     if (typeof change.name === 'string') checkName(change.name)
     if (change.roles !== undefined) checkRoles(change.roles)
-    if (!isUserId(id)) return null
+    if (!isId(id)) return null
     const at = new Date(now())
     const { user, ended } = await storage.atomically(async stores => {
       const user = await (unlessOwner ? stores.users.update(id, change, at, { unlessOwner }) : stores.users.update(id, change, at))
@@ -51,7 +51,7 @@ export function createUsers ({ storage, passwords, liveness, signOut, hooks }: A
   }
 
   async function remove (id: string, { request = null }: ServiceContext = {}): Promise<boolean> {
-    if (!isUserId(id)) return false
+    if (!isId(id)) return false
     const { deleted, ended } = await storage.atomically(async stores => {
       const outcome = await stores.users.delete(id)
       if (outcome === 'last-owner') throw new FST_ACCOUNTS_LAST_OWNER()
@@ -67,7 +67,7 @@ export function createUsers ({ storage, passwords, liveness, signOut, hooks }: A
     update,
     announce,
     delete: remove,
-    find: async id => shown(isUserId(id) ? await storage.users.find(id) : null),
+    find: async id => shown(isId(id) ? await storage.users.find(id) : null),
     findByEmail: async email => shown(await storage.users.findByEmail(parseEmail(email).key)),
     async findByUsername (username) {
       const found = loginKey({ username })

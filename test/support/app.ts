@@ -64,7 +64,7 @@ export async function createApp (t: Test, options: Partial<AccountsOptions> = {}
 }
 
 /** What the tests of behaviour run on: SQLite, and in a second run (`TEST_STORAGE=postgres`) PostgreSQL. */
-async function openStorage (t: Test): Promise<Storage> {
+export async function openStorage (t: Test): Promise<Storage> {
   return process.env.TEST_STORAGE === 'postgres' ? await openPostgres(t) : await sqliteStorage(':memory:')
 }
 

@@ -8,8 +8,9 @@ import type { Tables } from './tables.ts'
 
 export interface MigrateOptions {
   /**
-   * Bring an existing database up to date when it is opened. An empty one always is.
-   * @default true, but in production (`NODE_ENV`) false: then missing steps are an error that names the command
+   * Make the tables, or bring them up to date, when the database is opened; `false`: what is missing is an error that names
+   * the command.
+   * @default true; in production (`NODE_ENV`) for an empty database alone
    */
   readonly migrate?: boolean
 }
@@ -96,11 +97,12 @@ function createMigrator (target: Target, db: Kysely<Tables>): Migrator {
   })
 }
 
-/** @throws {FST_ACCOUNTS_MIGRATION_PENDING} or `_FAILED`, for a database that is not empty and may not be changed now */
+/** @throws {FST_ACCOUNTS_MIGRATION_PENDING} or `_FAILED`, for a database that may not be changed now */
 export async function checkMigrations (target: Target, { migrate: isWanted }: MigrateOptions): Promise<void> {
   const { pending, isEmpty } = await findPending(target)
   if (pending.length === 0) return
-  if (!isEmpty && !(isWanted ?? process.env.NODE_ENV !== 'production')) throw new FST_ACCOUNTS_MIGRATION_PENDING(pending.join(', '))
+  const { NODE_ENV } = process.env
+  if (!(isWanted ?? (isEmpty || NODE_ENV !== 'production'))) throw new FST_ACCOUNTS_MIGRATION_PENDING(pending.join(', '))
   await migrateToLatest(target)
 }
 
