@@ -78,11 +78,11 @@ async function open (urlOrPool: string | PostgresPool, { schema, tablePrefix, ma
   // A connection that breaks while nobody uses it is replaced; without a listener it would end the process.
   if (pool.listenerCount('error') === 0) pool.on('error', () => {})
   const naming = { dialect: 'postgres', ...(schema === undefined ? {} : { schema }), ...(tablePrefix === undefined ? {} : { tablePrefix }) } as const
-  const on = (one: PostgresPool | ReturnType<typeof boundPool>) => createTarget(new Kysely({ dialect: new PostgresDialect({ pool: one as ReturnType<typeof boundPool> }) }), naming)
+  const on = (bound: ReturnType<typeof boundPool>) => createTarget(new Kysely({ dialect: new PostgresDialect({ pool: bound }) }), naming)
   let ending: Promise<void> | undefined
   return {
     pool,
-    target: { ...on(boundPool(pool)), patientDb: on(pool).db },
+    target: { ...on(boundPool(pool)), patientDb: on(boundPool(pool, 0)).db },
     end: async () => await (ending ??= isOurs ? pool.end() : Promise.resolve())
   }
 }
