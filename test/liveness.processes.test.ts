@@ -17,7 +17,7 @@ function describe (times: readonly number[]): string {
 t.test('J-11 what one process has revoked no other process lets in for longer than a second', async t => {
   const file = databaseFile(t)
   const { app, secret, signedUp } = await createApp(t, { storage: await sqliteStorage(file) })
-  const workers = [await startWorker(t, 'liveness-worker', file, secret), await startWorker(t, 'liveness-worker', file, secret)]
+  const workers = [await startWorker(t, 'liveness-worker', { file }, secret), await startWorker(t, 'liveness-worker', { file }, secret)]
   const times: number[] = []
   for (let round = 0; round < 15; round++) {
     const browser = await signedUp()
@@ -45,7 +45,7 @@ t.test('J-11 what one process has revoked no other process lets in for longer th
 t.test('J-11 the signal of a stream aborts when its session ends in another process', async t => {
   const file = databaseFile(t)
   const { secret, signedUp } = await createApp(t, { storage: await sqliteStorage(file) })
-  const worker = await startWorker(t, 'liveness-worker', file, secret)
+  const worker = await startWorker(t, 'liveness-worker', { file }, secret)
   const times: number[] = []
   for (let round = 0; round < 6; round++) {
     const browser = await signedUp()

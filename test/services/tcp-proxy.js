@@ -1,0 +1,117 @@
+import { once } from 'node:events'
+import { createServer, Socket } from 'node:net'
+
+/** PostgreSQL's protocol, "NotificationResponse". */
+const NOTIFICATION = 'A'.charCodeAt(0)
+
+/**
+ * A network between a client and PostgreSQL that does what networks do.
+ * @typedef {object} TcpProxy
+ * @property {string} url
+ * @property {() => number} count connections that the client has open
+ * @property {() => void} cut every connection, now
+ * @property {(isRefused: boolean) => void} refuse new connections
+ * @property {(isFrozen: boolean) => void} freeze hold all bytes of both ways back, and tell nobody
+ * @property {(milliseconds: number) => void} delay what the server says
+ * @property {(pattern: RegExp, times?: number) => () => number} loseAnswer cut a connection when the server answers what
+ *   matches, that often; how often it has
+ * @property {() => void} dropNotifications as a transaction pooler does
+ * @property {() => Promise<void>} close
+ */
+
+/**
+ * Starts a proxy on a free loopback port.
+ * @param {string} target the URL of a server of PostgreSQL, without TLS
+ * @returns {Promise<TcpProxy>}
+ */
+export async function startTcpProxy (target) {
+  const { port, hostname } = new URL(target)
+  const links = new Set()
+  const state = { isRefused: false, isFrozen: false, milliseconds: 0, dropsNotifications: false, pattern: null, times: 0, lost: 0 }
+
+  const server = createServer({ noDelay: true }, (client) => {
+    if (state.isRefused) return client.resetAndDestroy()
+    const upstream = new Socket()
+    upstream.setNoDelay(true)
+    const link = { client, upstream, isDoomed: false, held: [] }
+    links.add(link)
+    const end = () => {
+      links.delete(link)
+      for (const socket of [client, upstream]) socket.destroy()
+    }
+    for (const socket of [client, upstream]) socket.on('error', () => pass(link, end)).on('close', () => pass(link, end))
+    pass(link, () => upstream.connect({ port: Number(port), host: hostname }))
+    client.on('data', (bytes) => pass(link, () => {
+      if (state.times > 0 && state.pattern.test(bytes.toString('latin1'))) {
+        state.times--
+        link.isDoomed = true
+      }
+      upstream.write(bytes)
+    }))
+    const frames = createFrames((message) => !(state.dropsNotifications && message[0] === NOTIFICATION))
+    upstream.on('data', (bytes) => {
+      const hand = () => pass(link, () => {
+        if (!link.isDoomed) return client.write(frames(bytes))
+        state.lost++
+        end()
+      })
+      if (state.milliseconds > 0) setTimeout(hand, state.milliseconds)
+      else hand()
+    })
+  })
+
+  /** Do it now, or when the network moves again: in order. */
+  function pass (link, step) {
+    if (state.isFrozen || link.held.length > 0) link.held.push(step)
+    else step()
+  }
+
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = new URL(target)
+  url.port = String(server.address().port)
+  const cut = () => {
+    for (const { client, upstream } of links) {
+      client.resetAndDestroy()
+      upstream.destroy()
+    }
+    links.clear()
+  }
+  return {
+    url: url.href,
+    count: () => [...links].filter(({ client }) => !client.destroyed).length,
+    cut,
+    refuse: (isRefused) => { state.isRefused = isRefused },
+    freeze (isFrozen) {
+      state.isFrozen = isFrozen
+      if (isFrozen) return
+      for (const link of links) for (const step of link.held.splice(0)) step()
+    },
+    delay: (milliseconds) => { state.milliseconds = milliseconds },
+    loseAnswer (pattern, times = 1) {
+      Object.assign(state, { pattern, times, lost: 0 })
+      return () => state.lost
+    },
+    dropNotifications: () => { state.dropsNotifications = true },
+    async close () {
+      cut()
+      server.close()
+      await once(server, 'close')
+    }
+  }
+}
+
+/** Reads the server's stream as messages (a letter, a length that counts itself, a body), and lets those through that may pass. */
+function createFrames (mayPass) {
+  let rest = Buffer.alloc(0)
+  return (bytes) => {
+    rest = Buffer.concat([rest, bytes])
+    const passed = []
+    while (rest.length >= 5 && rest.length >= 1 + rest.readUInt32BE(1)) {
+      const message = rest.subarray(0, 1 + rest.readUInt32BE(1))
+      rest = rest.subarray(message.length)
+      if (mayPass(message)) passed.push(message)
+    }
+    return Buffer.concat(passed)
+  }
+}
