@@ -7,12 +7,14 @@ export interface PostgresPool {
   connect (): Promise<PostgresClient>
   end (): Promise<void>
   on (event: 'error', listener: (error: Error) => void): unknown
+  on (event: 'connect', listener: (client: PostgresClient) => void): unknown
+  off (event: 'connect', listener: (client: PostgresClient) => void): unknown
   listenerCount (event: 'error'): number
   /** What it makes its clients with. */
   readonly options: object
 }
 
-interface PostgresClient {
+export interface PostgresClient {
   query (config: { readonly text: string, readonly values: unknown[], readonly query_timeout: number }): Promise<unknown>
   release (destroy?: boolean): void
   on (event: 'error', listener: () => void): unknown
