@@ -13,8 +13,8 @@ const NOTIFICATION = 'A'.charCodeAt(0)
  * @property {(isRefused: boolean) => void} refuse new connections
  * @property {(isFrozen: boolean) => void} freeze hold all bytes of both ways back, and tell nobody
  * @property {(milliseconds: number) => void} delay what the server says
- * @property {(pattern: RegExp, times?: number) => () => number} loseAnswer cut a connection when the server answers what
- *   matches, that often; how often it has
+ * @property {(pattern: RegExp, when: 'on the way' | 'when answered') => () => boolean} lose cut a connection over the next
+ *   message that matches, before the server gets it or when it has answered; whether it has happened
  * @property {() => void} dropNotifications as a transaction pooler does
  * @property {() => Promise<void>} close
  */
@@ -27,7 +27,7 @@ const NOTIFICATION = 'A'.charCodeAt(0)
 export async function startTcpProxy (target) {
   const { port, hostname } = new URL(target)
   const links = new Set()
-  const state = { isRefused: false, isFrozen: false, milliseconds: 0, dropsNotifications: false, pattern: null, times: 0, lost: 0 }
+  const state = { isRefused: false, isFrozen: false, milliseconds: 0, dropsNotifications: false, pattern: null, when: '', hasLost: false }
 
   const server = createServer({ noDelay: true }, (client) => {
     if (state.isRefused) return client.resetAndDestroy()
@@ -42,9 +42,10 @@ export async function startTcpProxy (target) {
     for (const socket of [client, upstream]) socket.on('error', () => pass(link, end)).on('close', () => pass(link, end))
     pass(link, () => upstream.connect({ port: Number(port), host: hostname }))
     client.on('data', (bytes) => pass(link, () => {
-      if (state.times > 0 && state.pattern.test(bytes.toString('latin1'))) {
-        state.times--
+      if (state.pattern?.test(bytes.toString('latin1'))) {
+        state.pattern = null
         link.isDoomed = true
+        if (state.when === 'on the way') return lose(link, end)
       }
       upstream.write(bytes)
     }))
@@ -52,8 +53,7 @@ export async function startTcpProxy (target) {
     upstream.on('data', (bytes) => {
       const hand = () => pass(link, () => {
         if (!link.isDoomed) return client.write(frames(bytes))
-        state.lost++
-        end()
+        lose(link, end)
       })
       if (state.milliseconds > 0) setTimeout(hand, state.milliseconds)
       else hand()
@@ -64,6 +64,12 @@ export async function startTcpProxy (target) {
   function pass (link, step) {
     if (state.isFrozen || link.held.length > 0) link.held.push(step)
     else step()
+  }
+
+  function lose ({ client }, end) {
+    state.hasLost = true
+    client.resetAndDestroy()
+    end()
   }
 
   server.listen(0, '127.0.0.1')
@@ -88,9 +94,9 @@ export async function startTcpProxy (target) {
       for (const link of links) for (const step of link.held.splice(0)) step()
     },
     delay: (milliseconds) => { state.milliseconds = milliseconds },
-    loseAnswer (pattern, times = 1) {
-      Object.assign(state, { pattern, times, lost: 0 })
-      return () => state.lost
+    lose (pattern, when) {
+      Object.assign(state, { pattern, when, hasLost: false })
+      return () => state.hasLost
     },
     dropNotifications: () => { state.dropsNotifications = true },
     async close () {

@@ -11,12 +11,14 @@ Date.now = () => now() + shift
 export const moveClock = (milliseconds) => { shift += milliseconds }
 export const realNow = () => now()
 
+export const storage = await openStorage(JSON.parse(address))
+
 export async function createServer (setup = () => {}) {
   const app = Fastify()
   await app.register(accounts, {
     appUrl: 'http://localhost:3000',
     secret: Buffer.from(secret, 'base64url'),
-    storage: await openStorage(JSON.parse(address)),
+    storage,
     passwords: { argon2: { memoryKiB: 7168, iterations: 5 } }
   })
   app.get('/private', { onRequest: app.authenticate }, async ({ principal }) => ({ email: principal.user.email }))
