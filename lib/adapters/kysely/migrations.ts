@@ -84,20 +84,29 @@ function createMigrations ({ dialect, naming }: Target): Record<string, Migratio
   }
 }
 
-function createMigrator (target: Target, db: Kysely<Tables>): Migrator {
+async function createMigrator (target: Target, db: Kysely<Tables>): Promise<Migrator> {
   const { naming } = target
+  const schema = naming.schema ?? await findSchema(target)
   return new Migrator({
     db,
     provider: { getMigrations: async () => createMigrations(target) },
     migrationTableName: nameOf('accounts_migrations', naming),
     migrationLockTableName: nameOf('accounts_migrations_lock', naming),
-    ...(naming.schema === undefined ? {} : { migrationTableSchema: naming.schema })
+    ...(schema === null ? {} : { migrationTableSchema: schema })
   })
+}
+
+/** Where tables go without a schema. Not told, Kysely takes tables of the same name in any schema for ours. */
+async function findSchema ({ db, dialect }: Target): Promise<string | null> {
+  if (dialect.name === 'sqlite') return null
+  const { rows: [row] } = await sql<{ schema: string | null }>`select current_schema() as schema`.execute(db)
+  return row?.schema ?? null
 }
 
 /** @throws {FST_ACCOUNTS_MIGRATION_PENDING} or `_FAILED`, for a database that is not empty and may not be changed now */
 export async function checkMigrations (target: Target, { migrate: isWanted }: MigrateOptions): Promise<void> {
-  const migrations = await createMigrator(target, target.db).getMigrations()
+  const migrator = await createMigrator(target, target.db)
+  const migrations = await migrator.getMigrations()
   const pending = migrations.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name)
   if (pending.length === 0) return
   const isEmpty = pending.length === migrations.length
@@ -111,7 +120,8 @@ export async function checkMigrations (target: Target, { migrate: isWanted }: Mi
  * @throws {FST_ACCOUNTS_MIGRATION_FAILED}
  */
 export async function migrateToLatest (target: Target): Promise<string[]> {
-  const { error, results = [] } = await createMigrator(target, target.patientDb ?? target.db).migrateToLatest()
+  const migrator = await createMigrator(target, target.patientDb ?? target.db)
+  const { error, results = [] } = await migrator.migrateToLatest()
   if (error === undefined) return results.map(({ migrationName }) => migrationName)
   if (target.dialect.isConflict(error)) throw error
   throw new FST_ACCOUNTS_MIGRATION_FAILED(error instanceof Error ? error.message : 'unknown error', { cause: error })

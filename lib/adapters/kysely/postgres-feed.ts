@@ -92,10 +92,10 @@ export function createPostgresFeed (db: Kysely<Tables>, channel: string, config:
     const arrived = new Promise<void>(resolve => { probes.set(probe, resolve) })
     try {
       await send(probe)
-      await inTime(arrived, 'no notification')
-    } catch (error) {
-      warnOnce()
-      throw error
+      await inTime(arrived, 'no notification').catch(error => {
+        warnOnce()
+        throw error
+      })
     } finally {
       probes.delete(probe)
     }
