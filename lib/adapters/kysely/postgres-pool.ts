@@ -1,4 +1,5 @@
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { PostgresPool as KyselyPool } from 'kysely'
 import { FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '../../errors.ts'
 
@@ -7,8 +8,8 @@ export interface PostgresPool {
   connect (): Promise<PostgresClient>
   end (): Promise<void>
   on (event: 'error', listener: (error: Error) => void): unknown
-  on (event: 'connect', listener: (client: PostgresClient) => void): unknown
-  off (event: 'connect', listener: (client: PostgresClient) => void): unknown
+  on (event: 'connect' | 'remove', listener: (client: PostgresClient) => void): unknown
+  off (event: 'connect' | 'remove', listener: (client: PostgresClient) => void): unknown
   listenerCount (event: 'error'): number
   /** What it makes its clients with. */
   readonly options: object
@@ -24,6 +25,7 @@ export interface PostgresClient {
   readonly port?: number
   readonly processID?: unknown
   readonly secretKey?: unknown
+  readonly connection?: { readonly stream: Duplex }
 }
 
 /** Under the boundary's second, so that whoever waits is gone by then. */
@@ -79,6 +81,12 @@ function cancel ({ host, port, processID, secretKey }: PostgresClient): void {
   socket.setTimeout(ANSWER_MS, () => socket.destroy())
   socket.on('error', () => {})
   socket.end(request)
+}
+
+/** Say what is still to be said and close the socket; a server that is frozen would keep it, and the process, for ever. */
+export function hangUp ({ connection }: Pick<PostgresClient, 'connection'>): void {
+  // Every socket has it; what a host may put in its place need not.
+  (connection?.stream as Partial<Socket> | undefined)?.destroySoon?.()
 }
 
 async function acquire (pool: PostgresPool): Promise<PostgresClient> {

@@ -5,7 +5,7 @@ import { createTarget } from './kysely.ts'
 import { checkMigrations, migrateToLatest, type MigrateOptions, type Target } from './migrations.ts'
 import type { Naming } from './naming.ts'
 import { createPostgresFeed, type ListenConfig } from './postgres-feed.ts'
-import { ANSWER_MS, boundPool, type PostgresClient, type PostgresPool } from './postgres-pool.ts'
+import { ANSWER_MS, boundPool, hangUp, type PostgresClient, type PostgresPool } from './postgres-pool.ts'
 import { createStores } from './stores.ts'
 import { channelOf } from './triggers.ts'
 
@@ -78,19 +78,29 @@ async function open (urlOrPool: string | PostgresPool, { schema, tablePrefix, ma
   // A connection that breaks is replaced; without a listener it would end the process. Its end can come with the very
   // bytes that say that it is ready, before anybody has borrowed it.
   const ignore = () => {}
-  const ignoreErrors = (client: PostgresClient) => { client.on('error', ignore) }
+  const clients = new Set<PostgresClient>()
+  const meet = (client: PostgresClient) => {
+    client.on('error', ignore)
+    clients.add(client)
+  }
+  const part = (client: PostgresClient) => { clients.delete(client) }
   if (pool.listenerCount('error') === 0) pool.on('error', ignore)
-  pool.on('connect', ignoreErrors)
+  pool.on('connect', meet)
+  pool.on('remove', part)
   const naming = { dialect: 'postgres', ...(schema === undefined ? {} : { schema }), ...(tablePrefix === undefined ? {} : { tablePrefix }) } as const
   const on = (bound: ReturnType<typeof boundPool>) => createTarget(new Kysely({ dialect: new PostgresDialect({ pool: bound }) }), naming)
   let ending: Promise<void> | undefined
   return {
     pool,
     target: { ...on(boundPool(pool)), patientDb: on(boundPool(pool, 0)).db },
-    async end () {
-      pool.off('connect', ignoreErrors)
-      await (ending ??= isOurs ? pool.end() : Promise.resolve())
-    }
+    end: async () => await (ending ??= (async () => {
+      if (isOurs) {
+        await pool.end()
+        clients.forEach(hangUp)
+      }
+      pool.off('connect', meet)
+      pool.off('remove', part)
+    })())
   }
 }
 
