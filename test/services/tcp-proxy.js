@@ -9,6 +9,7 @@ const NOTIFICATION = 'A'.charCodeAt(0)
  * @typedef {object} TcpProxy
  * @property {string} url
  * @property {() => number} count connections that the client has open
+ * @property {() => number} bytes that have come from clients
  * @property {() => void} cut every connection, now
  * @property {(isRefused: boolean) => void} refuse new connections
  * @property {(isFrozen: boolean) => void} freeze hold all bytes of both ways back, and tell nobody
@@ -27,7 +28,7 @@ const NOTIFICATION = 'A'.charCodeAt(0)
 export async function startTcpProxy (target) {
   const { port, hostname } = new URL(target)
   const links = new Set()
-  const state = { isRefused: false, isFrozen: false, milliseconds: 0, dropsNotifications: false, pattern: null, when: '', hasLost: false }
+  const state = { isRefused: false, isFrozen: false, milliseconds: 0, dropsNotifications: false, pattern: null, when: '', hasLost: false, bytes: 0 }
 
   const server = createServer({ noDelay: true }, (client) => {
     if (state.isRefused) return client.resetAndDestroy()
@@ -42,6 +43,7 @@ export async function startTcpProxy (target) {
     for (const socket of [client, upstream]) socket.on('error', () => pass(link, end)).on('close', () => pass(link, end))
     pass(link, () => upstream.connect({ port: Number(port), host: hostname }))
     client.on('data', (bytes) => pass(link, () => {
+      state.bytes += bytes.length
       if (state.pattern?.test(bytes.toString('latin1'))) {
         state.pattern = null
         link.isDoomed = true
@@ -86,6 +88,7 @@ export async function startTcpProxy (target) {
   return {
     url: url.href,
     count: () => [...links].filter(({ client }) => !client.destroyed).length,
+    bytes: () => state.bytes,
     cut,
     refuse: (isRefused) => { state.isRefused = isRefused },
     freeze (isFrozen) {
