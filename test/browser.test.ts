@@ -6,9 +6,7 @@ import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { PASSWORD } from './support/app.ts'
-// @ts-expect-error: JavaScript, shared with the programs that start the services
 import { freePort } from './services/free-port.js'
-// @ts-expect-error: JavaScript, as the example is
 import { readPage } from '../examples/quickstart/page/routes.js'
 
 const executablePath = process.env.TEST_CHROMIUM

@@ -9,7 +9,6 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { createClient } from './support/client.ts'
 import { PASSWORD } from './support/app.ts'
-// @ts-expect-error: JavaScript, shared with the programs that start the services
 import { freePort } from './services/free-port.js'
 
 const ROOT = join(import.meta.dirname, '..')

@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import { createApp, databaseFile } from './support/app.ts'
@@ -17,7 +20,7 @@ function describe (times: readonly number[]): string {
 t.test('J-11 what one process has revoked no other process lets in for longer than a second', async t => {
   const file = databaseFile(t)
   const { app, secret, signedUp } = await createApp(t, { storage: await sqliteStorage(file) })
-  const workers = [await startWorker(t, 'liveness-worker', file, secret), await startWorker(t, 'liveness-worker', file, secret)]
+  const workers = [await startWorker(t, 'liveness-worker', { file }, secret), await startWorker(t, 'liveness-worker', { file }, secret)]
   const times: number[] = []
   for (let round = 0; round < 15; round++) {
     const browser = await signedUp()
@@ -45,7 +48,7 @@ t.test('J-11 what one process has revoked no other process lets in for longer th
 t.test('J-11 the signal of a stream aborts when its session ends in another process', async t => {
   const file = databaseFile(t)
   const { secret, signedUp } = await createApp(t, { storage: await sqliteStorage(file) })
-  const worker = await startWorker(t, 'liveness-worker', file, secret)
+  const worker = await startWorker(t, 'liveness-worker', { file }, secret)
   const times: number[] = []
   for (let round = 0; round < 6; round++) {
     const browser = await signedUp()
@@ -58,4 +61,18 @@ t.test('J-11 the signal of a stream aborts when its session ends in another proc
   }
   t.ok(times.every(ms => ms <= BOUND_MS))
   t.comment(`until the signal aborted: ${describe(times)}`)
+})
+
+interface Figures { readonly what: string, readonly observations: number, readonly median: number, readonly largest: number, readonly 'after 1 s': number, readonly 'signal largest': number }
+
+t.test('J-11 what is revoked on PostgreSQL no other process lets in for longer than a second, also if it can\'t hear of it', async t => {
+  const { stdout } = await promisify(execFile)(process.execPath, [join(import.meta.dirname, 'soak', 'revocation.js'), '--trials', '40', '--broken', '0.3', '--json'], { env: { ...process.env, NODE_OPTIONS: '' } })
+  const figures = JSON.parse(stdout) as Figures[]
+  const of = (name: string) => figures.find(({ what }) => what === name)!
+  t.match(of('all'), { observations: 160, 'after 1 s': 0 })
+  t.ok(of('all')['signal largest'] <= BOUND_MS)
+  for (const name of ['all', 'feed whole', 'feed broken']) {
+    const { observations, median, largest, 'signal largest': signal } = of(name)
+    t.comment(`${name}: median ${median} ms, largest ${largest} ms, signals ${signal} ms, of ${observations}`)
+  }
 })

@@ -29,7 +29,7 @@ t.test('S-I7 S-I15 F-21 a process that is killed loses nothing that it acknowled
   const told = new Map<string, Told>()
   let steps = 0
   for (let round = 0; round < ROUNDS; round++) {
-    const worker = await startWorker(t, 'churn-worker', file, secret)
+    const worker = await startWorker(t, 'churn-worker', { file }, secret)
     worker.on('step', (step: Told) => {
       steps++
       told.set(step.email, step)

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { chown, mkdtemp, rm } from 'node:fs/promises'
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -37,28 +37,43 @@ export function findPostgresFolder () {
 }
 
 /**
- * Starts a private PostgreSQL on a free loopback port, with its data in a temporary folder.
- * @returns {Promise<{ url: string, stop: () => Promise<void> }>}
+ * @typedef {object} PostgresServer
+ * @property {string} url
+ * @property {() => Promise<void>} stop for good, with its data
+ * @property {(signal: NodeJS.Signals) => void} signal to the server and all of its processes, as a frozen or killed machine gets it
+ * @property {(signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL') => Promise<void>} halt fast, immediately or by force; the data stay
+ * @property {() => Promise<void>} resume start again, at the same address and on the same data
  */
-export async function startPostgres () {
+
+/**
+ * Starts a private PostgreSQL on a free loopback port, with its data in a temporary folder.
+ * @param {Record<string, string>} [settings] other than those that make tests fast
+ * @returns {Promise<PostgresServer>}
+ */
+export async function startPostgres (settings = {}) {
   const programs = findPostgresFolder()
   if (!programs) throw new Error('PostgreSQL (initdb, postgres) is not installed.')
   const owner = ownerOfData()
   const folder = await mkdtemp(join(tmpdir(), 'accounts-postgres-'))
   const data = join(folder, 'data')
   const options = { ...owner, cwd: folder, env: { PATH: process.env.PATH, HOME: folder, LC_ALL: 'C' } }
-  let stopServer
+  let server
   let stopping
 
   const stop = () => {
     stopping ??= (async () => {
-      await stopServer?.()
+      signal('SIGCONT')
+      await server?.stop()
       await rm(folder, { recursive: true, force: true, maxRetries: 5 })
       untie()
     })()
     return stopping
   }
+  const signal = (name) => {
+    if (server?.isRunning) for (const pid of [server.pid, ...childrenOf(server.pid)]) send(pid, name)
+  }
   const kill = () => {
+    signal('SIGCONT')
     waitForEnd(join(data, 'postmaster.pid'))
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
@@ -72,21 +87,42 @@ export async function startPostgres () {
     return await startOnFreePort(async (port) => {
       const url = `postgres://postgres@127.0.0.1:${port}/postgres`
       const args = ['-D', data, '-p', String(port)]
-      for (const [name, value] of Object.entries(SETTINGS)) args.push('-c', `${name}=${value}`)
-      // SIGINT: "fast shutdown". SIGQUIT: "immediate shutdown", which unlike SIGKILL frees shared memory.
-      stopServer = await startServerProcess({
-        command: join(programs, 'postgres'),
-        args,
-        options,
-        isReady: () => accepts(url),
-        stopSignal: 'SIGINT',
-        killSignal: 'SIGQUIT'
-      })
-      return { url, stop }
+      for (const [name, value] of Object.entries({ ...SETTINGS, ...settings })) args.push('-c', `${name}=${value}`)
+      const resume = async () => {
+        // SIGINT: "fast shutdown". SIGQUIT: "immediate shutdown", which unlike SIGKILL frees shared memory.
+        server = await startServerProcess({
+          command: join(programs, 'postgres'),
+          args,
+          options,
+          isReady: () => accepts(url),
+          stopSignal: 'SIGINT',
+          killSignal: 'SIGQUIT'
+        })
+      }
+      const halt = async (name) => {
+        if (name === 'SIGKILL') signal(name)
+        else send(server.pid, name)
+        await server.ended
+      }
+      await resume()
+      return { url, stop, signal, halt, resume }
     })
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+function childrenOf (pid) {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').map(Number).filter(Boolean)
+}
+
+function send (pid, signal) {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    // It has ended in the meantime.
+    if (error.code !== 'ESRCH') throw error
   }
 }
 

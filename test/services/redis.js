@@ -24,12 +24,12 @@ export async function startRedis () {
   const program = findRedis()
   if (!program) throw new Error('redis-server is not installed.')
   const folder = await mkdtemp(join(tmpdir(), 'accounts-redis-'))
-  let stopServer
+  let server
   let stopping
 
   const stop = () => {
     stopping ??= (async () => {
-      await stopServer?.()
+      await server?.stop()
       await rm(folder, { recursive: true, force: true })
       untie()
     })()
@@ -40,7 +40,7 @@ export async function startRedis () {
 
   try {
     return await startOnFreePort(async (port) => {
-      stopServer = await startServerProcess({
+      server = await startServerProcess({
         command: program,
         args: ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'],
         options: { cwd: folder },

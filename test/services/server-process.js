@@ -7,6 +7,14 @@ const READY_LIMIT_MS = 30_000
 const STOP_LIMIT_MS = 10_000
 
 /**
+ * @typedef {object} ServerProcess
+ * @property {number} pid
+ * @property {() => Promise<void>} stop asks the program to end, and forces it when it does not
+ * @property {Promise<void>} ended
+ * @property {boolean} isRunning
+ */
+
+/**
  * Starts a server program, which will not outlive this process, and waits until it answers.
  * @param {object} settings
  * @param {string} settings.command
@@ -15,7 +23,7 @@ const STOP_LIMIT_MS = 10_000
  * @param {() => Promise<boolean>} settings.isReady whether it answers by now; may reject for "not yet"
  * @param {NodeJS.Signals} settings.stopSignal
  * @param {NodeJS.Signals} settings.killSignal
- * @returns {Promise<() => Promise<void>>} asks the program to end, and forces it when it does not
+ * @returns {Promise<ServerProcess>}
  */
 export async function startServerProcess ({ command, args, options, isReady, stopSignal, killSignal }) {
   const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -55,7 +63,7 @@ export async function startServerProcess ({ command, args, options, isReady, sto
     if (!running) {
       throw Object.assign(new Error(`${command} ended before it answered:\n${output}`), { endedEarly: true })
     }
-    if (ready) return stop
+    if (ready) return { pid: child.pid, stop, ended, get isRunning () { return running } }
     if (Date.now() > deadline) {
       await stop()
       throw new Error(`${command} did not answer within ${READY_LIMIT_MS / 1000} s:\n${output}`)

@@ -1,7 +1,6 @@
 // Many processes trade one refresh token at the same moment, round after round, on one SQLite file. Prints a table;
 // fails unless each round has exactly one rotation, and none an alarm.
 //   node test/soak/races.js [--rounds 1000] [--processes 2,4,8] [--racers 16] [--json]
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,6 +10,7 @@ import BetterSqlite from 'better-sqlite3'
 import Fastify from 'fastify'
 import accounts from 'fastify-accounts'
 import { sqliteStorage } from 'fastify-accounts/kysely'
+import { startWorker } from '../workers/start.js'
 
 const { values: options } = parseArgs({
   options: { rounds: { type: 'string', default: '1000' }, processes: { type: 'string', default: '2,4,8' }, racers: { type: 'string', default: '16' }, json: { type: 'boolean', default: false } }
@@ -41,7 +41,7 @@ async function race (count) {
   await app.ready()
   const signedIn = await app.inject({ method: 'POST', url: '/auth/register', payload: { email: 'racer@example.com', password: 'violet harbor 92 lantern' } })
   let token = signedIn.cookies.find(({ name }) => name === 'accounts_refresh').value
-  const workers = await Promise.all(Array.from({ length: count }, async () => await startWorker(file, secret)))
+  const workers = await Promise.all(Array.from({ length: count }, async () => await startWorker('refresh-worker', { file }, secret)))
   for (const worker of workers) await worker.ask('move', { milliseconds: shift })
   const sql = new BetterSqlite(file, { readonly: true })
   const row = () => sql.prepare('SELECT generation, revoked_at FROM accounts_sessions').get()
@@ -69,33 +69,9 @@ async function race (count) {
     if (figure.alarms > 0 || successors.length === 0) break
   }
   figure.seconds = Math.round((now() - start) / 100) / 10
-  for (const worker of workers) worker.stop()
+  await Promise.all(workers.map(worker => worker.kill()))
   sql.close()
   await app.close()
   rmSync(folder, { recursive: true })
   return figure
-}
-
-async function startWorker (file, secret) {
-  const child = spawn(process.execPath, [join(import.meta.dirname, '..', 'workers', 'refresh-worker.js'), file, secret.toString('base64url')], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: { ...process.env, NODE_OPTIONS: '' } })
-  const waiting = new Map()
-  child.on('message', ({ id, result, error }) => {
-    const { resolve, reject } = waiting.get(id)
-    waiting.delete(id)
-    if (error === undefined) resolve(result)
-    else reject(new Error(error))
-  })
-  await new Promise((resolve, reject) => {
-    waiting.set('ready', { resolve, reject })
-    child.once('exit', status => reject(new Error(`a worker ended with ${status}: is the package built?`)))
-  })
-  let count = 0
-  return {
-    stop: () => child.disconnect(),
-    ask: async (name, input) => await new Promise((resolve, reject) => {
-      const id = ++count
-      waiting.set(id, { resolve, reject })
-      child.send({ id, name, ...input })
-    })
-  }
 }

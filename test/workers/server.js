@@ -1,9 +1,9 @@
-// A server of the built package on one SQLite file, in a process of its own, that does what its parent asks by IPC.
+// A server of the built package on one database, in a process of its own, that does what its parent asks by IPC.
 import Fastify from 'fastify'
 import accounts from 'fastify-accounts'
-import { sqliteStorage } from 'fastify-accounts/kysely'
+import { openStorage } from './open-storage.js'
 
-const [file, secret] = process.argv.slice(2)
+const [address, secret] = process.argv.slice(2)
 const { now } = Date
 let shift = 0
 Date.now = () => now() + shift
@@ -11,12 +11,14 @@ Date.now = () => now() + shift
 export const moveClock = (milliseconds) => { shift += milliseconds }
 export const realNow = () => now()
 
+export const storage = await openStorage(JSON.parse(address))
+
 export async function createServer (setup = () => {}) {
   const app = Fastify()
   await app.register(accounts, {
     appUrl: 'http://localhost:3000',
     secret: Buffer.from(secret, 'base64url'),
-    storage: await sqliteStorage(file),
+    storage,
     passwords: { argon2: { memoryKiB: 7168, iterations: 5 } }
   })
   app.get('/private', { onRequest: app.authenticate }, async ({ principal }) => ({ email: principal.user.email }))

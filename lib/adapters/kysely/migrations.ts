@@ -86,15 +86,23 @@ function createMigrations ({ dialect, naming }: Target): Record<string, Migratio
   }
 }
 
-function createMigrator (target: Target, db: Kysely<Tables>): Migrator {
+async function createMigrator (target: Target, db: Kysely<Tables>): Promise<Migrator> {
   const { naming } = target
+  const schema = naming.schema ?? await findSchema(target, db)
   return new Migrator({
     db,
     provider: { getMigrations: async () => createMigrations(target) },
     migrationTableName: nameOf('accounts_migrations', naming),
     migrationLockTableName: nameOf('accounts_migrations_lock', naming),
-    ...(naming.schema === undefined ? {} : { migrationTableSchema: naming.schema })
+    ...(schema === null ? {} : { migrationTableSchema: schema })
   })
+}
+
+/** Where tables go without a schema. Not told, Kysely takes tables of the same name in any schema for ours. */
+async function findSchema ({ dialect }: Target, db: Kysely<Tables>): Promise<string | null> {
+  if (dialect.name === 'sqlite') return null
+  const { rows: [row] } = await sql<{ schema: string | null }>`select current_schema() as schema`.execute(db)
+  return row?.schema ?? null
 }
 
 /** @throws {FST_ACCOUNTS_MIGRATION_PENDING} or `_FAILED`, for a database that may not be changed now */
@@ -107,7 +115,7 @@ export async function checkMigrations (target: Target, { migrate: isWanted }: Mi
 }
 
 async function findPending (target: Target): Promise<{ readonly pending: string[], readonly isEmpty: boolean }> {
-  const migrations = await repeat(target.dialect, async () => await createMigrator(target, target.db).getMigrations())
+  const migrations = await repeat(target.dialect, async () => await (await createMigrator(target, target.db)).getMigrations())
   const pending = migrations.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name)
   return { pending, isEmpty: pending.length === migrations.length }
 }
@@ -129,7 +137,7 @@ export async function migrateToLatest (target: Target): Promise<string[]> {
 }
 
 async function run (target: Target, db: Kysely<Tables>): Promise<string[]> {
-  const { error, results = [] } = await createMigrator(target, db).migrateToLatest()
+  const { error, results = [] } = await (await createMigrator(target, db)).migrateToLatest()
   if (error !== undefined) throw error
   return results.map(({ migrationName }) => migrationName)
 }

@@ -4,7 +4,7 @@ import type { Client } from 'pg'
 import type { Change, RevocationFeed } from '../../../types/storage.ts'
 import { monotonic } from '../../clock.ts'
 import { randomFraction, randomId } from '../../random.ts'
-import { ANSWER_MS, inTime } from './postgres-pool.ts'
+import { ANSWER_MS, hangUp, inTime } from './postgres-pool.ts'
 import type { Tables } from './tables.ts'
 
 /** What `pg` makes a client with: an address, or an object of its options. */
@@ -83,6 +83,7 @@ export function createPostgresFeed (db: Kysely<Tables>, channel: string, config:
       provenAt = -Infinity
       // Never waited for: where nobody answers, a farewell isn't answered either.
       client.end().catch(() => {})
+      hangUp(client)
     }
   }
 
@@ -92,10 +93,10 @@ export function createPostgresFeed (db: Kysely<Tables>, channel: string, config:
     const arrived = new Promise<void>(resolve => { probes.set(probe, resolve) })
     try {
       await send(probe)
-      await inTime(arrived, 'no notification')
-    } catch (error) {
-      warnOnce()
-      throw error
+      await inTime(arrived, 'no notification').catch(error => {
+        warnOnce()
+        throw error
+      })
     } finally {
       probes.delete(probe)
     }

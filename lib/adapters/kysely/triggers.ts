@@ -35,9 +35,12 @@ export async function createSqliteTriggers (db: Kysely<Tables>, naming: Naming):
     begin insert into ${changes} (user_id, at) values (old.id, ${now}); end`.execute(db)
 }
 
-/** The channel of notifications. Channels belong to a database, not to a schema. */
+/**
+ * The channel of notifications. Channels belong to a database, not to a schema, and a name longer than 63 bytes is
+ * refused: two of 30 and a dot leave no room for more.
+ */
 export function channelOf (naming: Naming): string {
-  return `${naming.schema === undefined ? '' : `${naming.schema}.`}${nameOf('accounts_changes', naming)}`
+  return `${naming.schema === undefined ? '' : `${naming.schema}.`}${nameOf('accounts_', naming)}`
 }
 
 /** PostgreSQL notifies whoever listens, at the commit of the change. */
