@@ -2,9 +2,7 @@ import { randomBytes } from 'node:crypto'
 import BetterSqlite from 'better-sqlite3'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-// @ts-expect-error: JavaScript, as hosts write it
 import { peopleStore, SCHEMA } from '../examples/own-users-table/people.js'
-// @ts-expect-error: JavaScript, as hosts write it
 import { build } from '../examples/own-users-table/server.js'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import accounts from '../lib/index.ts'
