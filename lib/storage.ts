@@ -1,4 +1,4 @@
-import type { Change, SessionRecord, Storage, Stores, UserRecord } from '../types/storage.ts'
+import type { SessionRecord, Storage, Stores, UserRecord } from '../types/storage.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE, isAccountsError } from './errors.ts'
 
 /** The stores behind their boundary: each call answers in time, with a value of the right shape, or is 503. */
@@ -6,8 +6,8 @@ export interface GuardedStorage {
   readonly users: Stores['users']
   readonly sessions: Stores['sessions']
   atomically<T> (work: (stores: Pick<Stores, 'users' | 'sessions'>) => Promise<T>): Promise<T>
-  /** Tell the other nodes, where there is a way. */
-  publish (change: Change): Promise<void>
+  /** Tell the other nodes of a changed user, unless the feed has seen it by itself. */
+  publishUser (userId: string): Promise<void>
 }
 
 /** Nothing waits for ever: a call that is not answered in this time counts as failed. */
@@ -66,8 +66,10 @@ export function guardStorage (storage: Storage, onFailure: (error: unknown) => v
       // Errors inside pass as they are, so that the adapter can tell a conflict and run the work again.
       return await bounded(() => storage.atomically!({ users: storage.users, sessions: storage.sessions }, inner => work(checkedStores(inner, call => call()))), 2 * DEADLINE_MS)
     },
-    async publish (change) {
-      await bounded(async () => await storage.feed?.publish?.(change), DEADLINE_MS)
+    async publishUser (userId) {
+      const { feed, users } = storage
+      if (feed?.publish === undefined || feed.sees?.(users) === true) return
+      await bounded(async () => await feed.publish!({ kind: 'user', userId }), DEADLINE_MS)
     }
   }
 }

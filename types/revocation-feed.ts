@@ -16,4 +16,6 @@ export interface RevocationFeed {
   isCurrent (): boolean
   /** Tell every node of a change that this feed does not see by itself, such as of a user in a host's own store. */
   publish? (change: Change): Promise<void>
+  /** Whether it sees by itself what is changed in this store, so that nothing of it needs to be published. */
+  sees? (store: object): boolean
 }

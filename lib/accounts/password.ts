@@ -41,7 +41,7 @@ export function createPasswordChanges ({ storage, passwords, liveness, signIn, s
     signOut.announce(user.id, done.ended, 'password-changed', request)
     hooks.record('password.changed', { userId: user.id, ...(done.session === undefined ? {} : { sessionId: done.session.id }), request })
     hooks.notify('passwordChanged', { user: toUser(done.changed), request })
-    await liveness.announce({ kind: 'user', userId: user.id })
+    await liveness.announceUser(user.id)
     return done
   }
 

@@ -28,7 +28,7 @@ export interface Users {
 }
 
 export function createUsers ({ storage, passwords, liveness, signOut, hooks }: AccountsDependencies, prepare: Prepare): Users {
-  const announce = async (id: string) => await liveness.announce({ kind: 'user', userId: id })
+  const announce = async (id: string) => await liveness.announceUser(id)
 
   async function update (id: string, wanted: UserChange, { request = null, unlessOwner = false }: UpdateContext = {}): Promise<User | null> {
     const change = readUserChange(wanted)

@@ -16,7 +16,7 @@ export interface Standing {
 }
 
 export interface LivenessOptions {
-  readonly storage: Pick<GuardedStorage, 'sessions' | 'users' | 'publish'>
+  readonly storage: Pick<GuardedStorage, 'sessions' | 'users' | 'publishUser'>
   readonly feed: RevocationFeed | undefined
   /** Sessions to remember at most. */
   readonly capacity: number
@@ -30,8 +30,8 @@ export interface Liveness {
   resolve (sessionId: string, userId: string, demand: Demand): Promise<Standing | null>
   /** Make every standing of a session or user unusable, here and now. */
   forget (change: Change): void
-  /** Forget, and have every other node forget, what no feed may have seen: the users may be in a store of the host's. */
-  announce (change: Change): Promise<void>
+  /** Forget a user, and have every other node forget, also where no feed sees the users: they may be in a store of the host's. */
+  announceUser (userId: string): Promise<void>
   /** Whether a change of its session or user has been heard of since a standing was read. */
   hasChanged (standing: Standing): boolean
   onChange (listener: (change: Change) => void): void
@@ -103,9 +103,9 @@ export function createLiveness ({ storage, feed, capacity }: LivenessOptions): L
       return await ask(sessionId, userId)
     },
     forget,
-    async announce (change) {
-      forget(change)
-      await storage.publish(change)
+    async announceUser (userId) {
+      forget({ kind: 'user', userId })
+      await storage.publishUser(userId)
     },
     hasChanged,
     onChange: listener => { listeners.push(listener) },

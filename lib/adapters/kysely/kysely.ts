@@ -5,7 +5,7 @@ import { DIALECTS, type DialectName } from './dialects.ts'
 import { checkMigrations, migrateToLatest, type MigrateOptions, type Target } from './migrations.ts'
 import { checkNaming, createNamingPlugin, type Naming } from './naming.ts'
 import { createPostgresFeed, type ListenConfig } from './postgres-feed.ts'
-import { createStores } from './stores.ts'
+import { createStores, feedOf } from './stores.ts'
 import type { Tables } from './tables.ts'
 import { channelOf } from './triggers.ts'
 
@@ -31,7 +31,7 @@ export async function kyselyStorage (db: Kysely<any>, options: KyselyOptions): P
   if (options.listen === undefined) return stores
   const feed = createPostgresFeed(target.db, channelOf(target.naming), options.listen)
   await feed.started
-  return { ...stores, feed, close: async () => await feed.close() }
+  return { ...stores, feed: feedOf(stores, feed), close: async () => await feed.close() }
 }
 
 /**

@@ -6,7 +6,7 @@ import { checkMigrations, migrateToLatest, type MigrateOptions, type Target } fr
 import type { Naming } from './naming.ts'
 import { createPostgresFeed, type ListenConfig } from './postgres-feed.ts'
 import { ANSWER_MS, boundPool, hangUp, type PostgresClient, type PostgresPool } from './postgres-pool.ts'
-import { createStores } from './stores.ts'
+import { createStores, feedOf } from './stores.ts'
 import { channelOf } from './triggers.ts'
 
 export interface PostgresOptions extends Naming, MigrateOptions {
@@ -40,9 +40,10 @@ export async function postgresStorage (urlOrPool: string | PostgresPool, options
   }
   const feed = createPostgresFeed(target.db, channelOf(target.naming), options.listen ?? pool.options)
   await feed.started
+  const stores = createStores(target.db, target.dialect)
   return {
-    ...createStores(target.db, target.dialect),
-    feed,
+    ...stores,
+    feed: feedOf(stores, feed),
     async close () {
       await feed.close()
       await end()

@@ -9,7 +9,7 @@ import { sqliteDialect } from './dialects.ts'
 import { checkMigrations, migrateToLatest, type MigrateOptions, type Target } from './migrations.ts'
 import { repeat } from './repeat.ts'
 import { createSqliteFeed } from './sqlite-feed.ts'
-import { createStores } from './stores.ts'
+import { createStores, feedOf } from './stores.ts'
 import type { Tables } from './tables.ts'
 
 export type SqliteOptions = MigrateOptions
@@ -38,9 +38,10 @@ export async function sqliteStorage (file: string, options: SqliteOptions = {}):
     database.close()
     throw error
   }
+  const stores = createStores(target.db, sqliteDialect)
   return {
-    ...createStores(target.db, sqliteDialect),
-    feed: createSqliteFeed(database, checkPresence),
+    ...stores,
+    feed: feedOf(stores, createSqliteFeed(database, checkPresence)),
     close: async () => await target.db.destroy()
   }
 }

@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely'
-import type { Storage, Stores } from '../../../types/storage.ts'
+import type { RevocationFeed, Storage, Stores } from '../../../types/storage.ts'
 import type { Dialect } from './dialects.ts'
 import { repeat, repeating, type Repeat } from './repeat.ts'
 import { kyselySessions } from './sessions.ts'
@@ -18,6 +18,11 @@ export function createStores (db: Kysely<Tables>, dialect: Dialect): Required<Pi
     ...own,
     atomically: async (stores, work) => await repeat(options, async () => await db.transaction().execute(async transaction => await work(enrol(stores, own, storesOn(transaction, dialect)))))
   }
+}
+
+/** A feed that knows which stores the triggers of its database cover. */
+export function feedOf ({ users, sessions }: Stores, feed: RevocationFeed): RevocationFeed {
+  return { ...feed, sees: store => store === users || store === sessions }
 }
 
 /** Of the given stores ours take part in the transaction, and those of others stay what they are. */
