@@ -23,7 +23,7 @@ export async function startServer (t: Test, settings: Record<string, string> = {
     ...server,
     proxy,
     async query<Row extends object> (text: string, values: readonly unknown[] = []) {
-      const client = new pg.Client(server.url)
+      const client = new pg.Client({ connectionString: server.url, options: '-c default_transaction_read_only=off' })
       client.on('error', () => {})
       await client.connect()
       try {

@@ -87,9 +87,10 @@ export function kyselySessions (db: Kysely<Tables>, dialect: Dialect): SessionSt
     async deleteEnded (before) {
       await dialect.prune(db)
       // The idle end is never later than the absolute one.
-      const { numDeletedRows } = await db.deleteFrom('accounts_sessions')
+      const ended = dialect.lock(db.selectFrom('accounts_sessions').select('id')
         .where(where => where.or([where('idle_expires_at', '<', toTime(before)), where('revoked_at', '<', toTime(before))]))
-        .executeTakeFirstOrThrow()
+        .orderBy('id'))
+      const { numDeletedRows } = await db.deleteFrom('accounts_sessions').where('id', 'in', ended).executeTakeFirstOrThrow()
       return Number(numDeletedRows)
     }
   }

@@ -17,11 +17,14 @@ export function kyselyUsers (db: Kysely<Tables>, dialect: Dialect): Required<Use
     return row === undefined ? null : toUserRecord(row)
   }
 
-  /** Two owners who go at once must see each other go, so each first locks all there are. */
-  async function amongOwners<T> (work: (db: Kysely<Tables>) => Promise<T>): Promise<T> {
+  /**
+   * Two owners who go at once must see each other go, so each first locks all there are; and whoever it is about with
+   * them, in one order: who takes part may become an owner, or cease to be one, while others wait for the locks.
+   */
+  async function amongOwners<T> (id: string, work: (db: Kysely<Tables>) => Promise<T>): Promise<T> {
     if (dialect.name === 'sqlite') return await work(db)
     const lockAndWork = async (transaction: Kysely<Tables>) => {
-      await transaction.selectFrom('accounts_users').select('id').where(isActiveOwner('accounts_users')).orderBy('id').forUpdate().execute()
+      await transaction.selectFrom('accounts_users').select('id').where(where => where.or([isActiveOwner('accounts_users'), where('id', '=', id)])).orderBy('id').forUpdate().execute()
       return await work(transaction)
     }
     return db.isTransaction ? await lockAndWork(db) : await db.transaction().execute(lockAndWork)
@@ -71,7 +74,7 @@ export function kyselyUsers (db: Kysely<Tables>, dialect: Dialect): Required<Use
         .$if(takesOwner, query => query.where(leavesAnOwner))
         .$if(unlessOwner, query => query.where(sql<boolean>`not ${isOwner('accounts_users')}`))
         .returningAll().executeTakeFirst()
-      const row = takesOwner ? await amongOwners(run) : await run(db)
+      const row = takesOwner ? await amongOwners(id, run) : await run(db)
       if (row !== undefined) return toUserRecord(row)
       if ((!takesOwner && !unlessOwner) || await findBy('id', id) === null) return null
       return unlessOwner ? 'is-owner' : 'last-owner'
@@ -91,7 +94,7 @@ export function kyselyUsers (db: Kysely<Tables>, dialect: Dialect): Required<Use
     },
 
     async delete (id) {
-      const { numDeletedRows } = await amongOwners(async db => await db.deleteFrom('accounts_users').where('id', '=', id).where(leavesAnOwner).executeTakeFirstOrThrow())
+      const { numDeletedRows } = await amongOwners(id, async db => await db.deleteFrom('accounts_users').where('id', '=', id).where(leavesAnOwner).executeTakeFirstOrThrow())
       if (numDeletedRows === 1n) return 'deleted'
       return await findBy('id', id) === null ? 'not-found' : 'last-owner'
     }
