@@ -82,7 +82,7 @@ const LOSSES: readonly Loss[] = [
   },
   {
     title: 'a login in place of another',
-    pattern: COMMIT,
+    pattern: /update "\w+"."accounts_sessions" set "revoked_at"/,
     act: async (browser, email) => await browser.post('/auth/login', { email, password: PASSWORD }),
     async check ({ t }, browser, email, isDone) {
       t.equal((await browser.copy().get('/strict')).statusCode, isDone ? 401 : 200, 'the old session')

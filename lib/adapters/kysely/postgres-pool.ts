@@ -15,7 +15,7 @@ export interface PostgresPool {
   readonly options: object
 }
 
-export interface PostgresClient {
+interface PostgresClient {
   query (config: { readonly text: string, readonly values: unknown[], readonly query_timeout: number }): Promise<unknown>
   release (destroy?: boolean): void
   on (event: 'error', listener: () => void): unknown
@@ -63,6 +63,30 @@ export function boundPool (pool: PostgresPool, patience = ANSWER_MS): KyselyPool
       return { query: query as unknown as Awaited<ReturnType<KyselyPool['connect']>>['query'], release }
     },
     end: async () => await pool.end()
+  }
+}
+
+/**
+ * Listen to the errors of every client: one that breaks is replaced, but an error that nobody listens to would end the
+ * process. It can come with the very bytes that say that a connection is ready, before anybody has borrowed it.
+ */
+export function watchClients (pool: PostgresPool): { hangUp (): void, unwatch (): void } {
+  const ignore = () => {}
+  const clients = new Set<PostgresClient>()
+  const meet = (client: PostgresClient) => {
+    client.on('error', ignore)
+    clients.add(client)
+  }
+  const part = (client: PostgresClient) => { clients.delete(client) }
+  if (pool.listenerCount('error') === 0) pool.on('error', ignore)
+  pool.on('connect', meet)
+  pool.on('remove', part)
+  return {
+    hangUp () { clients.forEach(hangUp) },
+    unwatch () {
+      pool.off('connect', meet)
+      pool.off('remove', part)
+    }
   }
 }
 

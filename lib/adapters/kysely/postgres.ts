@@ -5,7 +5,7 @@ import { createTarget } from './kysely.ts'
 import { checkMigrations, migrateToLatest, type MigrateOptions, type Target } from './migrations.ts'
 import type { Naming } from './naming.ts'
 import { createPostgresFeed, type ListenConfig } from './postgres-feed.ts'
-import { ANSWER_MS, boundPool, hangUp, type PostgresClient, type PostgresPool } from './postgres-pool.ts'
+import { ANSWER_MS, boundPool, watchClients, type PostgresPool } from './postgres-pool.ts'
 import { createStores, feedOf } from './stores.ts'
 import { channelOf } from './triggers.ts'
 
@@ -73,35 +73,25 @@ interface Opened {
   end (): Promise<void>
 }
 
-async function open (urlOrPool: string | PostgresPool, { schema, tablePrefix, max = 10 }: PostgresOptions): Promise<Opened> {
+async function open (urlOrPool: string | PostgresPool, { schema, tablePrefix, max }: PostgresOptions): Promise<Opened> {
   const isOurs = typeof urlOrPool === 'string'
-  const pool = isOurs ? await createPool(urlOrPool, max) : checkPool(urlOrPool)
-  // A connection that breaks is replaced; without a listener it would end the process. Its end can come with the very
-  // bytes that say that it is ready, before anybody has borrowed it.
-  const ignore = () => {}
-  const clients = new Set<PostgresClient>()
-  const meet = (client: PostgresClient) => {
-    client.on('error', ignore)
-    clients.add(client)
-  }
-  const part = (client: PostgresClient) => { clients.delete(client) }
-  if (pool.listenerCount('error') === 0) pool.on('error', ignore)
-  pool.on('connect', meet)
-  pool.on('remove', part)
+  if (!isOurs && max !== undefined) throw new FST_ACCOUNTS_OPTION_INVALID('max', 'is for the pool that is made from an address')
+  const pool = isOurs ? await createPool(urlOrPool, max ?? 10) : checkPool(urlOrPool)
+  const clients = watchClients(pool)
   const naming = { dialect: 'postgres', ...(schema === undefined ? {} : { schema }), ...(tablePrefix === undefined ? {} : { tablePrefix }) } as const
   const on = (bound: ReturnType<typeof boundPool>) => createTarget(new Kysely({ dialect: new PostgresDialect({ pool: bound }) }), naming)
   let ending: Promise<void> | undefined
+  async function end (): Promise<void> {
+    if (isOurs) {
+      await pool.end()
+      clients.hangUp()
+    }
+    clients.unwatch()
+  }
   return {
     pool,
     target: { ...on(boundPool(pool)), patientDb: on(boundPool(pool, 0)).db },
-    end: async () => await (ending ??= (async () => {
-      if (isOurs) {
-        await pool.end()
-        clients.forEach(hangUp)
-      }
-      pool.off('connect', meet)
-      pool.off('remove', part)
-    })())
+    end: async () => await (ending ??= end())
   }
 }
 
