@@ -31,7 +31,7 @@ export async function startTcpProxy (target) {
   const state = { isRefused: false, isFrozen: false, milliseconds: 0, dropsNotifications: false, pattern: null, when: '', hasLost: false, bytes: 0 }
 
   const server = createServer({ noDelay: true }, (client) => {
-    if (state.isRefused) return client.resetAndDestroy()
+    if (state.isRefused) return reset(client)
     const upstream = new Socket()
     upstream.setNoDelay(true)
     const link = { client, upstream, isDoomed: false, held: [] }
@@ -70,7 +70,7 @@ export async function startTcpProxy (target) {
 
   function lose ({ client }, end) {
     state.hasLost = true
-    client.resetAndDestroy()
+    reset(client)
     end()
   }
 
@@ -80,7 +80,7 @@ export async function startTcpProxy (target) {
   url.port = String(server.address().port)
   const cut = () => {
     for (const { client, upstream } of links) {
-      client.resetAndDestroy()
+      reset(client)
       upstream.destroy()
     }
     links.clear()
@@ -108,6 +108,12 @@ export async function startTcpProxy (target) {
       await once(server, 'close')
     }
   }
+}
+
+/** A reset of a socket that is ending by itself would never come to an end, and neither would the process. */
+function reset (socket) {
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
 }
 
 /** Reads the server's stream as messages (a letter, a length that counts itself, a body), and lets those through that may pass. */

@@ -1,19 +1,19 @@
-// Many processes trade one refresh token at the same moment, round after round, on one SQLite file. Prints a table;
+// Many processes trade one refresh token at the same moment, round after round, on one database. Prints a table;
 // fails unless each round has exactly one rotation, and none an alarm.
-//   node test/soak/races.js [--rounds 1000] [--processes 2,4,8] [--racers 16] [--json]
+//   node test/soak/races.js [--on sqlite,postgres] [--rounds 1000] [--processes 2,4,8] [--racers 16] [--json]
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import BetterSqlite from 'better-sqlite3'
 import Fastify from 'fastify'
 import accounts from 'fastify-accounts'
-import { sqliteStorage } from 'fastify-accounts/kysely'
+import { createDatabase } from '../services/database.js'
+import { openStorage } from '../workers/open-storage.js'
 import { startWorker } from '../workers/start.js'
 
 const { values: options } = parseArgs({
-  options: { rounds: { type: 'string', default: '1000' }, processes: { type: 'string', default: '2,4,8' }, racers: { type: 'string', default: '16' }, json: { type: 'boolean', default: false } }
+  options: { on: { type: 'string', default: 'sqlite,postgres' }, rounds: { type: 'string', default: '1000' }, processes: { type: 'string', default: '2,4,8' }, racers: { type: 'string', default: '16' }, json: { type: 'boolean', default: false } }
 })
 const rounds = Number(options.rounds)
 const racers = Number(options.racers)
@@ -23,7 +23,9 @@ let shift = 0
 Date.now = () => now() + shift
 
 const figures = []
-for (const count of options.processes.split(',').map(Number)) figures.push(await race(count))
+for (const on of options.on.split(',')) {
+  for (const count of options.processes.split(',').map(Number)) figures.push(await race(on, count))
+}
 if (options.json) console.log(JSON.stringify(figures))
 else console.table(figures)
 process.exitCode = figures.every(isFaultless) ? 0 : 1
@@ -32,21 +34,20 @@ function isFaultless ({ rotations, alarms, refused, unavailable, forks, strays }
   return rotations === rounds && [alarms, refused, unavailable, forks, strays].every(number => number === 0)
 }
 
-async function race (count) {
-  const folder = mkdtempSync(join(tmpdir(), 'accounts-races-'))
-  const file = join(folder, 'accounts.db')
+async function race (on, count) {
+  const { address, remove } = on === 'sqlite' ? createFile() : await createSchema()
+  const storage = await openStorage(address)
   const secret = randomBytes(32)
   const app = Fastify()
-  await app.register(accounts, { appUrl: 'http://localhost:3000', secret, storage: await sqliteStorage(file), passwords: { argon2: { memoryKiB: 7168, iterations: 5 } } })
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret, storage, passwords: { argon2: { memoryKiB: 7168, iterations: 5 } } })
   await app.ready()
   const signedIn = await app.inject({ method: 'POST', url: '/auth/register', payload: { email: 'racer@example.com', password: 'violet harbor 92 lantern' } })
+  const { id } = signedIn.json().session
   let token = signedIn.cookies.find(({ name }) => name === 'accounts_refresh').value
-  const workers = await Promise.all(Array.from({ length: count }, async () => await startWorker('refresh-worker', { file }, secret)))
+  const workers = await Promise.all(Array.from({ length: count }, async () => await startWorker('refresh-worker', address, secret)))
   for (const worker of workers) await worker.ask('move', { milliseconds: shift })
-  const sql = new BetterSqlite(file, { readonly: true })
-  const row = () => sql.prepare('SELECT generation, revoked_at FROM accounts_sessions').get()
 
-  const figure = { processes: count, racers, rounds, trades: 0, rotations: 0, windows: 0, recoveries: 0, refused: 0, unavailable: 0, alarms: 0, forks: 0, strays: 0, seconds: 0 }
+  const figure = { on, processes: count, racers, rounds, trades: 0, rotations: 0, windows: 0, recoveries: 0, refused: 0, unavailable: 0, alarms: 0, forks: 0, strays: 0, seconds: 0 }
   const start = now()
   for (let round = 1; round <= rounds; round++) {
     shift += WINDOW_MS + 1000
@@ -62,7 +63,7 @@ async function race (count) {
     figure.refused += answers.filter(({ statusCode }) => statusCode === 401).length
     figure.unavailable += answers.filter(({ statusCode }) => statusCode >= 500).length
     if (successors.length !== 1) figure.forks++
-    const { generation, revoked_at: revokedAt } = row()
+    const { generation, revokedAt } = await storage.sessions.find(id)
     if (revokedAt !== null) figure.alarms++
     if (generation !== round) figure.strays++
     token = successors[0] ?? token
@@ -70,8 +71,17 @@ async function race (count) {
   }
   figure.seconds = Math.round((now() - start) / 100) / 10
   await Promise.all(workers.map(worker => worker.kill()))
-  sql.close()
   await app.close()
-  rmSync(folder, { recursive: true })
+  await remove()
   return figure
+}
+
+function createFile () {
+  const folder = mkdtempSync(join(tmpdir(), 'accounts-races-'))
+  return { address: { file: join(folder, 'accounts.db') }, remove: () => rmSync(folder, { recursive: true }) }
+}
+
+async function createSchema () {
+  const { remove, ...address } = await createDatabase()
+  return { address, remove }
 }

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import Fastify from 'fastify'
 import accounts from 'fastify-accounts'
 import pg from 'pg'
-import { startPostgres } from '../services/postgres.js'
+import { createDatabase } from '../services/database.js'
 import { startTcpProxy } from '../services/tcp-proxy.js'
 import { openStorage } from '../workers/open-storage.js'
 import { startWorker } from '../workers/start.js'
@@ -19,12 +19,11 @@ const BOUND_MS = 1000
 const PASSWORD = 'violet harbor 92 lantern'
 const OTHER_PASSWORD = 'copper meadow 57 compass'
 
-const server = process.env.TEST_DATABASE_URL ? { url: process.env.TEST_DATABASE_URL, stop: async () => {} } : await startPostgres()
-const schema = `revocation_${randomBytes(6).toString('hex')}`
+const { url, schema, remove } = await createDatabase()
 const secret = randomBytes(32)
-const sql = new pg.Pool({ connectionString: server.url, max: 1 })
+const sql = new pg.Pool({ connectionString: url, max: 1 })
 const app = Fastify()
-await app.register(accounts, { appUrl: 'http://localhost:3000', secret, storage: await openStorage({ url: server.url, schema }), passwords: { argon2: { memoryKiB: 7168, iterations: 5 } } })
+await app.register(accounts, { appUrl: 'http://localhost:3000', secret, storage: await openStorage({ url, schema }), passwords: { argon2: { memoryKiB: 7168, iterations: 5 } } })
 await app.ready()
 const nodes = await Promise.all(Array.from({ length: Number(options.processes) }, startNode))
 
@@ -72,15 +71,14 @@ await Promise.all(nodes.map(async ({ worker, proxy }) => {
   await proxy.close()
 }))
 await app.close()
-await sql.query(`drop schema ${schema} cascade`)
 await sql.end()
-await server.stop()
+await remove()
 process.exitCode = results.every(({ refused, lateMs, signalMs }) => refused && lateMs <= BOUND_MS && signalMs <= BOUND_MS) ? 0 : 1
 
 async function startNode (_, index) {
   const name = `${schema}_${index}`
-  const proxy = await startTcpProxy(server.url)
-  const worker = await startWorker('liveness-worker', { url: server.url, schema, listen: `${proxy.url}?application_name=${name}` }, secret)
+  const proxy = await startTcpProxy(url)
+  const worker = await startWorker('liveness-worker', { url, schema, listen: `${proxy.url}?application_name=${name}` }, secret)
   return { name, proxy, worker }
 }
 

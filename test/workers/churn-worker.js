@@ -1,4 +1,5 @@
-// Registers, logs in, rotates and changes passwords, and tells what was acknowledged, until somebody kills it.
+// Registers, logs in, rotates and changes passwords, and tells what was acknowledged, until somebody kills it, or the
+// database; then it goes on when it can.
 import { createServer, moveClock } from './server.js'
 
 const PASSWORDS = ['violet harbor 92 lantern', 'copper meadow 57 compass']
@@ -16,20 +17,27 @@ async function churn (lane) {
     const email = `lane${lane}-${process.pid}-${count}@example.com`
     let password = 0
     const jar = {}
-    const acknowledge = (step, intent) => process.send({ id: 'step', result: { email, step, password: PASSWORDS[password], jar: { ...jar }, intent } })
-    acknowledge('begun')
-    if (await post('/auth/register', jar, { email, password: PASSWORDS[0] }) === 201) acknowledge('registered')
+    const tell = (step, intent) => process.send({ id: 'step', result: { email, step, password: PASSWORDS[password], jar: { ...jar }, ...(intent === undefined ? {} : { intent }) } })
+    tell('begun')
+    if (await post('/auth/register', jar, { email, password: PASSWORDS[0] }) !== 201) {
+      // Whoever was told 503 may have been registered or not, and comes back.
+      await new Promise(resolve => setTimeout(resolve, 20))
+      continue
+    }
+    tell('registered')
     for (let round = 0; round < 3; round++) {
       moveClock(31_000)
-      if (await post('/auth/refresh', jar) === 200) acknowledge('rotated')
+      if (await post('/auth/refresh', jar) === 200) tell('rotated')
     }
-    acknowledge('changing', PASSWORDS[1])
-    if (await post('/auth/password/change', jar, { currentPassword: PASSWORDS[0], newPassword: PASSWORDS[1] }) === 204) {
-      password = 1
-      acknowledge('changed')
-    }
-    if (await post('/auth/login', jar, { email, password: PASSWORDS[password] }) === 200) acknowledge('signed in')
-    if (count % 3 === 2 && await post('/auth/logout', { ...jar }) === 204) acknowledge('signed out')
+    tell('changing', PASSWORDS[1])
+    if (await post('/auth/password/change', jar, { currentPassword: PASSWORDS[0], newPassword: PASSWORDS[1] }) !== 204) continue
+    password = 1
+    tell('changed')
+    if (await post('/auth/login', jar, { email, password: PASSWORDS[password] }) !== 200) continue
+    tell('signed in')
+    if (count % 3 !== 2) continue
+    tell('signing out')
+    if (await post('/auth/logout', { ...jar }) === 204) tell('signed out')
   }
 }
 
