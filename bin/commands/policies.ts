@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { FastifyInstance } from 'fastify'
-import { formatPolicies } from '../../lib/index.ts'
+import { formatPolicies } from '../../lib/authorization/format-policies.ts'
 import { failure, type Command } from './command.ts'
 
 export const policies: Command = {
