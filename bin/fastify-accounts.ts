@@ -64,12 +64,11 @@ function describe (error: unknown): string {
   return cause instanceof Error && !error.message.includes(cause.message) ? `${error.message}: ${cause.message}` : error.message
 }
 
-main().then(output => {
-  console.log(output)
-  // A server that was loaded may have opened what it does not close.
-  setTimeout(() => process.exit(), 1000).unref()
-}, (error: unknown) => {
+main().then(output => console.log(output), (error: unknown) => {
   console.error(describe(error))
   process.exitCode = error instanceof CommandError ? error.exitCode : 1
   if (process.exitCode === 2) console.error('\n"npx fastify-accounts help" tells what there is.')
+}).finally(() => {
+  // A server that was loaded may have opened what it does not close.
+  setTimeout(() => process.exit(), 1000).unref()
 })

@@ -11,7 +11,7 @@ const refusal = (code: string, message: string, statusCode: number) => createErr
 export const FST_ACCOUNTS_OPTION_INVALID = createError<[string, string]>('FST_ACCOUNTS_OPTION_INVALID', 'Option "%s" %s', 500)
 export const FST_ACCOUNTS_POLICY_INVALID = createError<[string, string]>('FST_ACCOUNTS_POLICY_INVALID', '%s %s', 500)
 export const FST_ACCOUNTS_GUARD_UNCALLED = createError<[string, string]>('FST_ACCOUNTS_GUARD_UNCALLED', 'Route "%s" uses app.%s itself as a hook: call it, it makes the hook', 500)
-export const FST_ACCOUNTS_MIGRATION_PENDING = createError<[string]>('FST_ACCOUNTS_MIGRATION_PENDING', 'The database lacks migrations (%s): run "npx fastify-accounts migrate"', 500)
+export const FST_ACCOUNTS_MIGRATION_PENDING = createError<[string, string]>('FST_ACCOUNTS_MIGRATION_PENDING', 'The database lacks migrations (%s): run "npx fastify-accounts migrate%s"', 500)
 export const FST_ACCOUNTS_MIGRATION_FAILED = createError<[string, { readonly cause: unknown }]>('FST_ACCOUNTS_MIGRATION_FAILED', 'Migration failed: %s', 500)
 export const FST_ACCOUNTS_STORAGE_UNOPENED = createError<[string, string, { readonly cause: unknown }]>('FST_ACCOUNTS_STORAGE_UNOPENED', 'Could not open %s: %s', 500)
 

@@ -1,5 +1,6 @@
 export { default, default as accounts } from './plugin.ts'
 export * as errors from './errors.ts'
+export { emailKey } from './accounts/identifiers.ts'
 export { formatPolicies } from './authorization/format-policies.ts'
 export { securitySchemes } from './routes/schemas.ts'
 export type * from '../types/index.ts'

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { peopleStore, SCHEMA } from '../examples/own-users-table/people.js'
 import { build } from '../examples/own-users-table/server.js'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
-import accounts from '../lib/index.ts'
+import accounts, { emailKey } from '../lib/index.ts'
 import { userContract } from '../lib/testing/index.ts'
 import type { Storage, UserStore } from '../types/index.ts'
 import { databaseFile, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
@@ -23,6 +23,12 @@ function openPeople (t: Test, file: string): BetterSqlite.Database {
   database.exec(SCHEMA as string)
   return database
 }
+
+t.test('emailKey makes the canonical form of an address, by which a store finds it', async t => {
+  t.equal(emailKey('Ada@Example.COM'), 'ada@example.com')
+  t.equal(emailKey('Zoë@Bücher.example'), 'zoë@xn--bcher-kva.example')
+  t.equal(emailKey('ada@example.com, eve@example.com'), null)
+})
 
 t.test('the users store of the example keeps the contract', async t => {
   const users = openStore(openPeople(t, databaseFile(t)))
@@ -42,6 +48,7 @@ t.test('accounts live in the table of the host, under its ids and with its field
   t.match((await createClient(app).post('/auth/register', { ...ADA, email: 'GRACE@example.com' })).json(), { code: 'FST_ACCOUNTS_EMAIL_TAKEN' })
   t.equal((await createClient(app).post('/auth/login', { email: 'grace@example.com', password: PASSWORD })).statusCode, 401, 'who has no password can\'t log in')
   t.equal((await createClient(app).post('/auth/login', { username: 'ada', password: PASSWORD })).statusCode, 401, 'nor anybody by user name')
+  t.match((await createClient(app).post('/auth/register', { ...ADA, email: 'eve@example.com', username: 'evelyn' })).json(), { statusCode: 400, message: 'username: there are no user names here' }, 'a user name is refused, not dropped')
 
   const elsewhere = createClient(app)
   t.equal((await elsewhere.post('/auth/login', { ...ADA, email: 'ada@EXAMPLE.com' })).statusCode, 200)

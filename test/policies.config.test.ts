@@ -168,6 +168,12 @@ t.test('what contradicts itself, or could not be enforced, is refused at start',
   }
 })
 
+t.test('a policy that stands beside the config instead of in it is refused, not passed over', async t => {
+  for (const protect of PROTECT) {
+    await t.rejects(start(t, protect, async app => { app.get('/x', { accounts: { roles: ['admin'] } } as object, handler) }), { code: 'FST_ACCOUNTS_POLICY_INVALID', message: 'Route GET /x: policy stands beside the config: write config: { accounts: … }' }, protect)
+  }
+})
+
 t.test('routes that a hook gives one config object are refused: the last policy would stand for all of them', async t => {
   const shared = {}
   for (const protect of PROTECT) {

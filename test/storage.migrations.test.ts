@@ -9,6 +9,8 @@ interface Backend {
   migrate (): Promise<string[]>
   execute (statement: string): Promise<void>
   tables (): Promise<string[]>
+  /** What the command is told to find them. */
+  readonly named: string
 }
 
 const BACKENDS: Readonly<Record<string, (t: Test) => Promise<Backend>>> = {
@@ -19,6 +21,7 @@ const BACKENDS: Readonly<Record<string, (t: Test) => Promise<Backend>>> = {
       try { return work(database) } finally { database.close() }
     }
     return {
+      named: '',
       open: async options => await sqliteStorage(file, options),
       migrate: async () => await migrateSqlite(file),
       execute: async statement => { await use(database => database.exec(statement)) },
@@ -29,6 +32,7 @@ const BACKENDS: Readonly<Record<string, (t: Test) => Promise<Backend>>> = {
     const schema = schemaName(t)
     await query(`create schema ${schema}`)
     return {
+      named: ` --schema ${schema}`,
       open: async options => await postgresStorage(databaseUrl(), { schema, ...options }),
       migrate: async () => await migratePostgres(databaseUrl(), { schema }),
       execute: async statement => { await query(`set search_path to ${schema}; ${statement}`) },
@@ -64,7 +68,7 @@ for (const [name, create] of Object.entries(BACKENDS)) {
     const backend = await create(t)
     await (await backend.open()).close()
     await backend.execute("delete from accounts_migrations where name like '0002%'; drop index accounts_users_created")
-    await t.rejects(backend.open(), { code: 'FST_ACCOUNTS_MIGRATION_PENDING', message: 'The database lacks migrations (0002-list-of-users): run "npx fastify-accounts migrate"' })
+    await t.rejects(backend.open(), { code: 'FST_ACCOUNTS_MIGRATION_PENDING', message: `The database lacks migrations (0002-list-of-users): run "npx fastify-accounts migrate${backend.named}"` })
     t.strictSame(await backend.migrate(), ['0002-list-of-users'])
     await (await backend.open()).close()
     await backend.execute("delete from accounts_migrations where name like '0002%'; drop index accounts_users_created")

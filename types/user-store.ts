@@ -58,7 +58,10 @@ export interface UserStore {
   find (id: string): Promise<UserRecord | null>
   findByEmail (emailKey: string): Promise<UserRecord | null>
   findByUsername? (usernameKey: string): Promise<UserRecord | null>
-  /** Newest first; of one moment, greater ids first. */
+  /**
+   * Newest first; of one moment, greater ids first. Moments are milliseconds: a column that holds more of them is compared
+   * as `date_trunc('milliseconds', …)`, or pages leave users out.
+   */
   list? (query: UserQuery): Promise<UserRecord[]>
   /**
    * Insert, unless a key is taken; of racers with one key exactly one gets the record. `id` is a proposal: a table

@@ -33,7 +33,10 @@ const toUser = row => row === undefined
       plan: row.plan
     }
 
-/** An owner goes only if there is another; in one statement, so that no two of them go at once. */
+/**
+ * An owner goes only if there is another. In SQLite one statement is enough, as there is one writer; PostgreSQL first
+ * needs `select … from people where <owner> order by id for update` in the same transaction, or two could go at once.
+ */
 const IS_OWNER = "exists (select 1 from json_each(roles) where value = 'owner')"
 const LEAVES_AN_OWNER = `(blocked = 1 or not ${IS_OWNER} or exists (select 1 from people as other where other.id <> people.id and other.blocked = 0
   and exists (select 1 from json_each(other.roles) where value = 'owner')))`

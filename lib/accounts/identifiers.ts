@@ -21,7 +21,11 @@ export function parseEmail (email: string): Identifier {
   return { text: email, key }
 }
 
-function emailKey (email: string): string | null {
+/**
+ * The canonical form of an address, under which it is unique and found: for a host that fills the key column of a users
+ * table of its own. `null` for what is no usable address.
+ */
+export function emailKey (email: string): string | null {
   if (!email.isWellFormed() || email.normalize('NFKC') !== email.normalize('NFC')) return null
   const parts = email.split('@')
   const [local = '', domain = ''] = parts

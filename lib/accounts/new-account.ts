@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { NewAccount } from '../../types/accounts.ts'
 import type { NewUser, UserRecord, UserStore } from '../../types/storage.ts'
 import { now } from '../clock.ts'
-import { FST_ACCOUNTS_EMAIL_TAKEN, FST_ACCOUNTS_USERNAME_TAKEN } from '../errors.ts'
+import { FST_ACCOUNTS_EMAIL_TAKEN, FST_ACCOUNTS_INPUT_INVALID, FST_ACCOUNTS_USERNAME_TAKEN } from '../errors.ts'
 import { randomId } from '../random.ts'
 import type { AccountsDependencies } from './dependencies.ts'
 import { checkName, parseEmail, parseUsername } from './identifiers.ts'
@@ -11,10 +11,11 @@ import { checkRoles } from './roles.ts'
 /** Check all that an account is to be made of, whoever makes it, and hash its password. Nothing is stored. */
 export type Prepare = (account: NewAccount, request: FastifyRequest | null) => Promise<NewUser>
 
-export function createPrepare ({ passwords, hooks }: Pick<AccountsDependencies, 'passwords' | 'hooks'>): Prepare {
+export function createPrepare ({ storage, passwords, hooks }: Pick<AccountsDependencies, 'storage' | 'passwords' | 'hooks'>): Prepare {
   return async function prepare ({ email: address, password, username: wanted, name = null, roles = [] }, request) {
     const email = parseEmail(address)
     const username = wanted === undefined ? null : parseUsername(wanted)
+    if (username !== null && storage.users.findByUsername === undefined) throw new FST_ACCOUNTS_INPUT_INVALID('username: there are no user names here')
     if (name !== null) checkName(name)
     checkRoles(roles)
     if (password !== undefined) passwords.check(password, [address, wanted ?? '', name ?? ''])

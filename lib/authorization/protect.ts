@@ -26,6 +26,8 @@ export function protectRoutes (app: FastifyInstance, { guards, protect, makers }
   // In a child neither what came earlier nor what is not found is known to be the child's.
   const isRoot = Object.getPrototypeOf(app) === Object.prototype
 
+  if (byDefault !== null && hasEarlier) app.log.warn('fastify-accounts: there were routes before it (or it was not awaited): they are guarded, but what they say of policies is not checked at start')
+
   app.addHook('onRoute', options => {
     refuseUncalled(options, makers)
     known.push(note(options))

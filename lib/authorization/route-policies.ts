@@ -54,6 +54,7 @@ export function createRoutePolicies (guards: Guards, byDefault: Guard | null): R
 
   return {
     note (options) {
+      if ('accounts' in options) throw new FST_ACCOUNTS_POLICY_INVALID(subjectOf(options), 'stands beside the config: write config: { accounts: … }')
       const declared = options.config?.accounts
       // Already here, so that the stack leads to the line that adds the route.
       const guard = isPolicy(declared) ? guardOf(declared, subjectOf(options)) : null

@@ -109,7 +109,9 @@ export const userCases: readonly ContractCase[] = [
       for (const take of takes) equal(await take(last.id), 'last-owner', 'a disabled owner does not count')
       for (const take of takes) notEqual(await take((await createUser(users, { roles: ['owner'] })).id), 'last-owner')
 
-      for (let round = 0; round < 4; round++) {
+      // Often, and over connections that are open: a store without a lock gets it right most of the time.
+      await race(8, async () => await users.find(last.id))
+      for (let round = 0; round < 12; round++) {
         const owners = [last, ...await race(7, async () => await createUser(users, { roles: ['owner'] }))]
         const outcomes = await race(8, async index => await takes[(index + round) % takes.length]!(owners[index]!.id))
         equal(outcomes.filter(outcome => outcome === 'last-owner').length, 1)

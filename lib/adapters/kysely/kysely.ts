@@ -3,7 +3,7 @@ import type { Storage } from '../../../types/storage.ts'
 import { FST_ACCOUNTS_OPTION_INVALID } from '../../errors.ts'
 import { DIALECTS, type DialectName } from './dialects.ts'
 import { checkMigrations, migrateToLatest, type MigrateOptions, type Target } from './migrations.ts'
-import { checkNaming, createNamingPlugin, type Naming } from './naming.ts'
+import { checkKnown, checkNaming, createNamingPlugin, type Naming } from './naming.ts'
 import { createPostgresFeed, type ListenConfig } from './postgres-feed.ts'
 import { createStores, feedOf } from './stores.ts'
 import type { Tables } from './tables.ts'
@@ -42,7 +42,9 @@ export async function migrateKysely (db: Kysely<any>, options: Pick<KyselyOption
   return await migrateToLatest(createTarget(db, options))
 }
 
-export function createTarget (db: Kysely<any>, { dialect, schema, tablePrefix, listen }: KyselyOptions): Target {
+export function createTarget (db: Kysely<any>, options: KyselyOptions): Target {
+  checkKnown(options, ['dialect', 'schema', 'tablePrefix', 'migrate', 'listen'])
+  const { dialect, schema, tablePrefix, listen } = options
   if (!Object.hasOwn(DIALECTS, dialect)) throw new FST_ACCOUNTS_OPTION_INVALID('dialect', 'must be "sqlite" or "postgres"')
   if (dialect === 'sqlite' && (schema !== undefined || listen !== undefined)) throw new FST_ACCOUNTS_OPTION_INVALID(schema === undefined ? 'listen' : 'schema', 'is for PostgreSQL only')
   const naming = checkNaming({ ...(schema === undefined ? {} : { schema }), ...(tablePrefix === undefined ? {} : { tablePrefix }) })

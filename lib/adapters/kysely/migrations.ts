@@ -110,8 +110,13 @@ export async function checkMigrations (target: Target, { migrate: isWanted }: Mi
   const { pending, isEmpty } = await findPending(target)
   if (pending.length === 0) return
   const { NODE_ENV } = process.env
-  if (!(isWanted ?? (isEmpty || NODE_ENV !== 'production'))) throw new FST_ACCOUNTS_MIGRATION_PENDING(pending.join(', '))
+  if (!(isWanted ?? (isEmpty || NODE_ENV !== 'production'))) throw new FST_ACCOUNTS_MIGRATION_PENDING(pending.join(', '), namingArguments(target.naming))
   await migrateToLatest(target)
+}
+
+/** What the command must be told to find the same tables. */
+function namingArguments ({ schema, tablePrefix }: Naming): string {
+  return (schema === undefined ? '' : ` --schema ${schema}`) + (tablePrefix === undefined ? '' : ` --table-prefix ${tablePrefix}`)
 }
 
 async function findPending (target: Target): Promise<{ readonly pending: string[], readonly isEmpty: boolean }> {

@@ -9,6 +9,12 @@ export interface Naming {
   readonly tablePrefix?: string
 }
 
+/** @throws {FST_ACCOUNTS_OPTION_INVALID} for an option that is not there: most are typing errors */
+export function checkKnown (options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).find(option => !known.includes(option))
+  if (unknown !== undefined) throw new FST_ACCOUNTS_OPTION_INVALID(unknown, 'is unknown')
+}
+
 /** Identifiers are compared and quoted in many places, PostgreSQL cuts them at 63 bytes: only plain short ones are safe. */
 const PLAIN = /^[a-z_][a-z0-9_]{0,29}$/
 

@@ -71,6 +71,8 @@ export function createPostgresFeed (db: Kysely<Tables>, channel: string, config:
       // Whatever happened until now, nobody may have told us.
       receive('*')
       onCurrent()
+      // It listens as long as something else keeps the process alive.
+      ;(client as Client & { unref? (): void }).unref?.()
       while (!signal.aborted) {
         const sentAt = monotonic()
         await ask(client, 'select 1')

@@ -3,7 +3,7 @@ import type { RevocationFeed, Storage } from '../../../types/storage.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNOPENED, isAccountsError } from '../../errors.ts'
 import { createTarget } from './kysely.ts'
 import { checkMigrations, migrateToLatest, type MigrateOptions, type Target } from './migrations.ts'
-import type { Naming } from './naming.ts'
+import { checkKnown, type Naming } from './naming.ts'
 import { createPostgresFeed, type ListenConfig } from './postgres-feed.ts'
 import { ANSWER_MS, boundPool, watchClients, type PostgresPool } from './postgres-pool.ts'
 import { createStores, feedOf } from './stores.ts'
@@ -73,7 +73,9 @@ interface Opened {
   end (): Promise<void>
 }
 
-async function open (urlOrPool: string | PostgresPool, { schema, tablePrefix, max }: PostgresOptions): Promise<Opened> {
+async function open (urlOrPool: string | PostgresPool, options: PostgresOptions): Promise<Opened> {
+  checkKnown(options, ['schema', 'tablePrefix', 'migrate', 'max', 'listen'])
+  const { schema, tablePrefix, max } = options
   const isOurs = typeof urlOrPool === 'string'
   if (!isOurs && max !== undefined) throw new FST_ACCOUNTS_OPTION_INVALID('max', 'is for the pool that is made from an address')
   const pool = isOurs ? await createPool(urlOrPool, max ?? 10) : checkPool(urlOrPool)
@@ -96,14 +98,15 @@ async function open (urlOrPool: string | PostgresPool, { schema, tablePrefix, ma
 }
 
 async function createPool (url: string, max: number): Promise<PostgresPool> {
-  if (!/^postgres(ql)?:\/\//.test(url)) throw new FST_ACCOUNTS_OPTION_INVALID('urlOrPool', 'must begin with postgres://, or be a Pool of pg')
+  if (!/^postgres(ql)?:\/\//.test(url)) throw new FST_ACCOUNTS_OPTION_INVALID('url', 'of postgresStorage must begin with postgres://')
   if (!Number.isSafeInteger(max) || max < 1) throw new FST_ACCOUNTS_OPTION_INVALID('max', 'must be a whole number from 1')
   const { default: { Pool } } = await import('pg')
-  return new Pool({ connectionString: url, max, connectionTimeoutMillis: ANSWER_MS }) as PostgresPool
+  // Connections that nobody uses keep no process alive, for instance one whose start was refused.
+  return new Pool({ connectionString: url, max, connectionTimeoutMillis: ANSWER_MS, allowExitOnIdle: true }) as PostgresPool
 }
 
 function checkPool (pool: PostgresPool): PostgresPool {
-  if (typeof pool?.connect !== 'function' || typeof pool.options !== 'object') throw new FST_ACCOUNTS_OPTION_INVALID('urlOrPool', 'must be an address or a Pool of pg')
+  if (typeof pool?.connect !== 'function' || typeof pool.options !== 'object') throw new FST_ACCOUNTS_OPTION_INVALID('url', `of postgresStorage must be an address or a Pool of pg, not ${typeof pool}`)
   return pool
 }
 

@@ -7,6 +7,7 @@ import type { Storage } from '../../../types/storage.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE, FST_ACCOUNTS_STORAGE_UNOPENED } from '../../errors.ts'
 import { sqliteDialect } from './dialects.ts'
 import { checkMigrations, migrateToLatest, type MigrateOptions, type Target } from './migrations.ts'
+import { checkKnown } from './naming.ts'
 import { repeat } from './repeat.ts'
 import { createSqliteFeed } from './sqlite-feed.ts'
 import { createStores, feedOf } from './stores.ts'
@@ -31,6 +32,7 @@ const MAX_STATEMENTS = 100
  * @throws {FST_ACCOUNTS_MIGRATION_PENDING} or `_FAILED`
  */
 export async function sqliteStorage (file: string, options: SqliteOptions = {}): Promise<SqliteStorage> {
+  checkKnown(options, ['migrate'])
   const { database, target, checkPresence } = await open(file)
   try {
     await checkMigrations(target, options)

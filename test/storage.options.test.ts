@@ -1,0 +1,58 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import BetterSqlite from 'better-sqlite3'
+import { Kysely, SqliteDialect } from 'kysely'
+import pg from 'pg'
+import t from 'tap'
+import { kyselyStorage, migratePostgres, postgresStorage, sqliteStorage } from '../lib/adapters/kysely/index.ts'
+import { databaseUrl } from './support/postgres.ts'
+
+const db = new Kysely({ dialect: new SqliteDialect({ database: new BetterSqlite(':memory:') }) })
+const pool = new pg.Pool({ connectionString: 'postgres://127.0.0.1:1/none' })
+t.teardown(async () => { await Promise.all([db.destroy(), pool.end()]) })
+
+/** What JavaScript lets through that types refuse. */
+const wrong = (options: object) => options as never
+
+const MISTAKES: ReadonlyArray<readonly [string, () => Promise<unknown>]> = [
+  ['Option "shema" is unknown', async () => await postgresStorage(databaseUrl(), wrong({ shema: 'x' }))],
+  ['Option "shema" is unknown', async () => await migratePostgres(databaseUrl(), wrong({ shema: 'x' }))],
+  ['Option "migrat" is unknown', async () => await sqliteStorage(':memory:', wrong({ migrat: false }))],
+  ['Option "prefix" is unknown', async () => await kyselyStorage(db, wrong({ dialect: 'sqlite', prefix: 'x' }))],
+  ['Option "dialect" must be "sqlite" or "postgres"', async () => await kyselyStorage(db, wrong({ dialect: 'mysql' }))],
+  ['Option "dialect" must be "sqlite" or "postgres"', async () => await kyselyStorage(db, wrong({}))],
+  ['Option "schema" is for PostgreSQL only', async () => await kyselyStorage(db, { dialect: 'sqlite', schema: 'x' })],
+  ['Option "listen" is for PostgreSQL only', async () => await kyselyStorage(db, { dialect: 'sqlite', listen: 'postgres://x' })],
+  ['Option "url" of postgresStorage must begin with postgres://', async () => await postgresStorage('mysql://localhost/x')],
+  ['Option "url" of postgresStorage must be an address or a Pool of pg, not undefined', async () => await postgresStorage(wrong(undefined as unknown as object))],
+  ['Option "url" of postgresStorage must be an address or a Pool of pg, not object', async () => await postgresStorage(wrong({}))],
+  ['Option "max" must be a whole number from 1', async () => await postgresStorage(databaseUrl(), { max: 0 })],
+  ['Option "max" is for the pool that is made from an address', async () => await postgresStorage(pool, { max: 3 })],
+  ...['Accounts', 'a-b', 'a.b', '1a', '', 'a"b', 'x'.repeat(31), 7].flatMap(name => (['schema', 'tablePrefix'] as const).map(option =>
+    [`Option "${option}" must be 1 to 30 small letters, digits or "_", and not begin with a digit`, async () => await postgresStorage(databaseUrl(), wrong({ [option]: name }))] as const))
+]
+
+t.test('a storage refuses what is unknown or makes no sense, by name', async t => {
+  for (const [message, open] of MISTAKES) await t.rejects(open(), { code: 'FST_ACCOUNTS_OPTION_INVALID', message })
+})
+
+t.test('a server whose start is refused ends by itself, whatever its storage has opened', async t => {
+  const lib = join(import.meta.dirname, '../dist/lib')
+  const program = `
+    import Fastify from 'fastify'
+    import accounts from '${lib}/index.js'
+    import { postgresStorage } from '${lib}/adapters/kysely/index.js'
+    const app = Fastify()
+    const storage = await postgresStorage('${databaseUrl()}', { schema: 'test_refused_start' })
+    await storage.users.find('somebody')
+    try {
+      await app.register(accounts, { appUrl: 'http://localhost:3000', secret: 'x'.repeat(32), storage })
+    } catch (error) { console.log(error.code) }`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], { cwd: join(import.meta.dirname, '..'), env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  let printed = ''
+  child.stdout.on('data', (chunk: Buffer) => { printed += chunk.toString() })
+  const [code] = await once(child, 'close') as [number]
+  t.strictSame([code, printed], [0, 'FST_ACCOUNTS_OPTION_INVALID\n'])
+})
