@@ -52,7 +52,7 @@ t.test('J-11 the signal of a stream aborts when its session ends in another proc
   const times: number[] = []
   for (let round = 0; round < 6; round++) {
     const browser = await signedUp()
-    const abortedAt = new Promise<number>(resolve => worker.on('aborted', resolve))
+    const abortedAt = new Promise<number>(resolve => worker.on('aborted', ({ at }: { at: number }) => resolve(at)))
     t.equal(await worker.ask('knock', { url: '/watch', cookie: cookieOf(browser) }), 200)
     await new Promise(resolve => setTimeout(resolve, Math.random() * 200))
     await browser.post('/auth/logout')
