@@ -174,7 +174,7 @@ t.test('J-11 behind a pooler that forgets who listens: it warns once, asks the d
   const browser = await signedUp()
   const start = realTime()
   let wasCurrent = false
-  while (realTime() - start < 2500) {
+  while (realTime() - start < 2100) {
     wasCurrent ||= storage.feed.isCurrent()
     await pause(20)
   }
@@ -210,7 +210,7 @@ t.test('J-11 a feed that can\'t be proved because the pool is busy blames no poo
   t.ok(storage.feed.isCurrent())
   const lent = await pool.connect()
   server.proxy.cut()
-  await pause(1500)
+  await pause(1100)
   t.notOk(storage.feed.isCurrent())
   lent.release()
   t.ok(await until(() => storage.feed.isCurrent(), 5 * BOUND_MS))

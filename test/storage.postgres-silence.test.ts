@@ -144,6 +144,26 @@ t.test('PostgreSQL does not answer', async t => {
     })
   }
 
+  t.test('F-15 a network that has forgotten its connections: each is given up after a second, and new ones do', async t => {
+    const storage = await postgresStorage(server.proxy.url, { schema: 'forgotten' })
+    const { signedUp, alarms } = await createSubject(t, storage)
+    const browser = await signedUp()
+    await Promise.all(Array.from({ length: 20 }, async () => await browser.copy().get('/strict')))
+    await until(() => storage.feed.isCurrent())
+    server.proxy.abandon()
+    const answers = await Promise.all(Array.from({ length: 20 }, async () => await timed(async () => await browser.copy().get('/strict'))))
+    t.ok(answers.every(({ answer, ms }) => isUnavailable(answer) && ms <= CALL_MS + PATIENCE_MS))
+    const healed = await until(async () => {
+      const again = await Promise.all(Array.from({ length: 20 }, async () => await browser.copy().get('/strict')))
+      return again.every(({ statusCode }) => statusCode === 200)
+    })
+    const current = healed + await until(() => storage.feed.isCurrent())
+    t.ok(current <= RECOVERY_MS)
+    t.strictSame(alarms, [])
+    t.comment(`${describeTimes(answers.map(({ ms }) => ms))}; well after ${healed.toFixed(0)} ms more, the feed after ${current.toFixed(0)} ms`)
+    server.proxy.cut()
+  })
+
   t.test('F-14 a pool of the host\'s whose connections are all lent out: 503 in time, and late ones go back', async t => {
     const pool = new pg.Pool({ connectionString: server.url, max: 2 })
     t.teardown(async () => await pool.end())

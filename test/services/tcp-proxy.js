@@ -13,6 +13,7 @@ const NOTIFICATION = 'A'.charCodeAt(0)
  * @property {() => void} cut every connection, now
  * @property {(isRefused: boolean) => void} refuse new connections
  * @property {(isFrozen: boolean) => void} freeze hold all bytes of both ways back, and tell nobody
+ * @property {() => void} abandon let no more bytes through on the connections that there are, ever, and tell nobody
  * @property {(milliseconds: number) => void} delay what the server says
  * @property {(pattern: RegExp, when: 'on the way' | 'when answered') => () => boolean} lose cut a connection over the next
  *   message that matches, before the server gets it or when it has answered; whether it has happened
@@ -34,7 +35,7 @@ export async function startTcpProxy (target) {
     if (state.isRefused) return reset(client)
     const upstream = new Socket()
     upstream.setNoDelay(true)
-    const link = { client, upstream, isDoomed: false, held: [] }
+    const link = { client, upstream, isDoomed: false, isAbandoned: false, held: [] }
     links.add(link)
     const end = () => {
       links.delete(link)
@@ -64,6 +65,7 @@ export async function startTcpProxy (target) {
 
   /** Do it now, or when the network moves again: in order. */
   function pass (link, step) {
+    if (link.isAbandoned) return
     if (state.isFrozen || link.held.length > 0) link.held.push(step)
     else step()
   }
@@ -96,6 +98,7 @@ export async function startTcpProxy (target) {
       if (isFrozen) return
       for (const link of links) for (const step of link.held.splice(0)) step()
     },
+    abandon: () => { for (const link of links) link.isAbandoned = true },
     delay: (milliseconds) => { state.milliseconds = milliseconds },
     lose (pattern, when) {
       Object.assign(state, { pattern, when, hasLost: false })
