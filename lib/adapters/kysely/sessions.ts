@@ -70,7 +70,7 @@ export function kyselySessions (db: Kysely<Tables>, dialect: Dialect): SessionSt
         .orderBy('created_at', 'desc').orderBy('id', 'desc').limit(MOST).offset(keep)
       const rows = await db.updateTable('accounts_sessions')
         .set({ revoked_at: toTime(at), revoke_reason: reason })
-        .where('id', 'in', oldest).where('revoked_at', 'is', null)
+        .where('id', 'in', dialect.lock(db.selectFrom('accounts_sessions').select('id').where('id', 'in', oldest).orderBy('id'))).where('revoked_at', 'is', null)
         .returning('id').execute()
       return rows.map(row => row.id)
     },
