@@ -2,12 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { PASSWORD } from './support/app.ts'
-import { createDatabase } from './support/command.ts'
+import { command, createDatabase } from './support/command.ts'
+import { databaseUrl, schemaName } from './support/postgres.ts'
 
 t.test('the first owner is made from the command line, and logs in', async t => {
-  const { file, run, list, serve } = await createDatabase(t)
+  const { file, run, stored, serve } = await createDatabase(t)
   const made = await run(['user', 'create', '--email', 'Ada@example.com', '--username', 'ada', '--name', 'Ada Lovelace', '--role', 'owner', '--role', 'editor', '--password-stdin'], `${PASSWORD}\n`)
-  const [ada] = await list()
+  const [ada] = await stored()
   t.match(ada, { email: 'Ada@example.com', username: 'ada', name: 'Ada Lovelace', roles: ['owner', 'editor'], disabled: false })
   t.match(made, { code: 0, stdout: `Created Ada@example.com, id ${ada!.id}, roles owner, editor.\n`, stderr: '' })
   const { client } = await serve()
@@ -18,7 +19,7 @@ t.test('the first owner is made from the command line, and logs in', async t => 
 })
 
 t.test('user create keeps to every rule of the server', async t => {
-  const { run, list } = await createDatabase(t)
+  const { run, stored } = await createDatabase(t)
   const create = async (...args: string[]) => await run(['user', 'create', ...args])
   t.match(await create('--email', 'ada@example.com', '--username', 'ada', '--no-password'), { code: 0, stdout: /^Created ada@example\.com, id \S+, no roles\.\n$/ })
   t.match(await create('--email', 'ADA@example.com', '--no-password'), { code: 1, stderr: 'This e-mail address has an account already\n' })
@@ -31,7 +32,7 @@ t.test('user create keeps to every rule of the server', async t => {
     t.match({ code, stdout, stderr }, { code: 1, stdout: '', stderr: message })
     t.notMatch(stderr, /lantern|\n {4}at /)
   }
-  t.strictSame((await list()).map(({ email }) => email), ['ada@example.com'])
+  t.strictSame((await stored()).map(({ email }) => email), ['ada@example.com'])
 })
 
 t.test('user list shows people a table and programs JSON; what users call themselves steers no terminal', async t => {
@@ -52,4 +53,13 @@ t.test('user list shows people a table and programs JSON; what users call themse
   t.strictSame(rest, [''])
   t.match(await run(['user', 'list', '--search', 'nobody at all']), { code: 0, stdout: 'No users.\n' })
   t.match(await run(['user', 'list', '--search', 'x'.repeat(300)]), { code: 1, stderr: /^search must be/ })
+})
+
+t.test('all of it works on PostgreSQL too, in a schema and under a prefix', async t => {
+  const where = ['--database', databaseUrl(), '--schema', schemaName(t), '--table-prefix', 'shop_']
+  t.match(await command(['user', 'list', ...where]), { code: 1, stderr: /^The database lacks migrations \(.*\): run "npx fastify-accounts migrate --schema test_\w+ --table-prefix shop_"/ })
+  t.match(await command(['migrate', ...where]), { code: 0, stdout: /^Done: 0001/ })
+  t.match(await command(['user', 'create', '--email', 'ada@example.com', '--role', 'owner', '--no-password', ...where]), { code: 0, stdout: /^Created ada@example\.com/ })
+  t.match(await command(['user', 'disable', 'ada@example.com', ...where]), { code: 1, stderr: 'The last active owner must stay one\n' })
+  t.match(JSON.parse((await command(['user', 'list', '--json', ...where])).stdout), [{ email: 'ada@example.com', roles: ['owner'], disabled: false }])
 })

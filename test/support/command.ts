@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Test } from 'tap'
 import { sqliteStorage } from '../../lib/adapters/kysely/index.ts'
-import type { User } from '../../types/index.ts'
+import type { User, UserRecord } from '../../types/index.ts'
 import { createApp, databaseFile, type TestApp } from './app.ts'
 
 const PROGRAM = join(import.meta.dirname, '../../dist/bin/fastify-accounts.js')
@@ -23,7 +23,10 @@ export async function command (args: readonly string[], { input = '', env = {}, 
 export interface CommandDatabase {
   readonly file: string
   run (args: readonly string[], input?: string | Buffer): Promise<Outcome>
+  /** What `user list` prints. */
   list (...args: string[]): Promise<User[]>
+  /** What is stored, without a process. */
+  stored (): Promise<UserRecord[]>
   /** A server on the same file. */
   serve (): Promise<TestApp>
 }
@@ -32,11 +35,19 @@ export interface CommandDatabase {
 export async function createDatabase (t: Test): Promise<CommandDatabase> {
   const file = databaseFile(t)
   const run: CommandDatabase['run'] = async (args, input = '') => await command(['--database', file, ...args], { input })
-  await run(['migrate'])
+  await (await sqliteStorage(file)).close()
   return {
     file,
     run,
     list: async (...args) => JSON.parse((await run(['user', 'list', '--json', ...args])).stdout) as User[],
+    async stored () {
+      const storage = await sqliteStorage(file)
+      try {
+        return await storage.users.list!({ search: null, after: null, limit: 100 })
+      } finally {
+        await storage.close()
+      }
+    },
     serve: async () => await createApp(t, { storage: await sqliteStorage(file) })
   }
 }
