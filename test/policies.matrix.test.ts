@@ -1,6 +1,8 @@
+import { Writable } from 'node:stream'
 import swagger from '@fastify/swagger'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
+import { createHost } from './support/host.ts'
 import accounts, { formatPolicies, securitySchemes } from '../lib/index.ts'
 import type { Principal } from '../types/index.ts'
 import { createProtected, protectedOptions } from './support/protected-host.ts'
@@ -83,6 +85,15 @@ t.test('it says when there are routes that the plugin came too late to see', asy
   for (const [protect, printed] of [['all', '*  (added earlier)  cookie\n*  (not found)      cookie\n'], ['none', '*  (added earlier)  none\n']] as const) {
     const { app } = await createProtected(t, { accounts: { routes: false, protect }, before (app) { app.get('/early', handler) } })
     t.equal(formatPolicies(app.accounts.policies()), printed)
+  }
+})
+
+t.test('and the start warns of them where all routes are to be closed, and nowhere else', async t => {
+  for (const [protect, isEarly, expected] of [['all', true, 1], ['all', false, 0], ['none', true, 0]] as const) {
+    const lines: string[] = []
+    const stream = new Writable({ write (line, _encoding, done) { lines.push(String(line)); done() } })
+    await createHost(t, { server: { logger: { level: 'warn', stream } }, accounts: { protect }, before (app) { if (isEarly) app.get('/early', handler) } })
+    t.equal(lines.filter(line => line.includes('there were routes before it')).length, expected, `${protect}, ${isEarly}`)
   }
 })
 

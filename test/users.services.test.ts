@@ -254,3 +254,12 @@ t.test('that there are no routes to manage users is said once, when the server s
   await createHost(t, { server: { logger: { level: 'info', stream } }, accounts: { storage } })
   t.equal(lines.filter(line => line.includes('has no list')).length, 1)
 })
+
+t.test('I-09 an id that no database can hold is nobody\'s, for every service that takes one', async t => {
+  const { app } = await createApp(t)
+  const { users, sessions, passwords } = app.accounts
+  for (const id of ['', '\0', 'a\0b', '\ud800', 'x'.repeat(256)]) {
+    t.strictSame([await sessions.list(id), await sessions.end(id, 'x'), await sessions.end('x', id), await sessions.endAll(id)], [[], false, false, 0], JSON.stringify(id).slice(0, 20))
+    t.strictSame([await users.find(id), await users.update(id, { name: 'x' }), await users.delete(id), await passwords.set(id, 'violet harbor 92 lantern')], [null, null, false, null])
+  }
+})

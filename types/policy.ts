@@ -44,7 +44,7 @@ export interface CompletePolicy {
 
 /** One line of the matrix: what guards this method of this route. */
 export interface RoutePolicy {
-  /** `*`: any. */
+  /** `*` stands for all methods. */
   readonly method: string
   /** The pattern of the route, or in parentheses what is no single route of this list. */
   readonly url: string
