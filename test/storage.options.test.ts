@@ -52,7 +52,12 @@ t.test('a server whose start is refused ends by itself, whatever its storage has
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], { cwd: join(import.meta.dirname, '..'), env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => child.kill('SIGKILL'))
   let printed = ''
-  child.stdout.on('data', (chunk: Buffer) => { printed += chunk.toString() })
+  let refusedAt = 0
+  child.stdout.on('data', (chunk: Buffer) => {
+    printed += chunk.toString()
+    refusedAt = performance.now()
+  })
   const [code] = await once(child, 'close') as [number]
   t.strictSame([code, printed], [0, 'FST_ACCOUNTS_OPTION_INVALID\n'])
+  t.ok(performance.now() - refusedAt < 8000, 'and not only when the pool gives up connections that nobody uses, after ten seconds')
 })

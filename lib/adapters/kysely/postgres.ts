@@ -26,7 +26,7 @@ export interface PostgresStorage extends Storage {
 }
 
 /**
- * All that the package keeps, in PostgreSQL 12 or later, on `pg`; any number of processes may use it.
+ * All that the package keeps, in PostgreSQL, on `pg`; any number of processes may use it.
  * @param urlOrPool an address like `postgres://user:password@host/database`, or a `pg.Pool`, which its owner closes
  * @throws {FST_ACCOUNTS_OPTION_INVALID} or `_STORAGE_UNOPENED`, `_MIGRATION_PENDING`, `_MIGRATION_FAILED`
  */
