@@ -88,6 +88,20 @@ t.test('a storage in PostgreSQL is opened', async t => {
     server.signal('SIGCONT')
   })
 
+  t.test('schemas of others that come and go meanwhile are no concern of it', async t => {
+    const over = new AbortController()
+    const others = Array.from({ length: 3 }, async (_, name) => {
+      while (!over.signal.aborted) {
+        await query(`create schema other${name}`)
+        await query(`create table other${name}.things (id serial, number serial)`)
+        await query(`drop schema other${name} cascade`)
+      }
+    })
+    for (let round = 0; round < 10; round++) await t.resolves(postgresStorage(server.url, { schema: `among${round}` }).then(async storage => await storage.close()))
+    over.abort()
+    await Promise.all(others)
+  })
+
   t.test('many that start at once on an empty database all start', async t => {
     for (let round = 0; round < 8; round++) {
       const schema = `empty${round}`

@@ -90,11 +90,32 @@ async function createMigrator (target: Target, db: Kysely<Tables>): Promise<Migr
   const { naming } = target
   const schema = naming.schema ?? await findSchema(target, db)
   return new Migrator({
-    db,
+    db: target.dialect.name === 'postgres' ? lookForOurTables(db, naming) : db,
     provider: { getMigrations: async () => createMigrations(target) },
     migrationTableName: nameOf('accounts_migrations', naming),
     migrationLockTableName: nameOf('accounts_migrations_lock', naming),
     ...(schema === null ? {} : { migrationTableSchema: schema })
+  })
+}
+
+/**
+ * Kysely looks for its two tables in a list of all columns of all schemas: slow where there are many, and an error when
+ * somebody drops a schema meanwhile.
+ */
+function lookForOurTables (db: Kysely<Tables>, naming: Naming): Kysely<Tables> {
+  const introspection = {
+    getSchemas: async () => await db.introspection.getSchemas(),
+    async getTables () {
+      const names = ['accounts_migrations', 'accounts_migrations_lock'].map(table => nameOf(table, naming))
+      return (await sql<{ schema: string, name: string }>`select schemaname as schema, tablename as name from pg_catalog.pg_tables where tablename in (${sql.join(names)})`.execute(db)).rows
+    }
+  }
+  return new Proxy(db, {
+    get (target, name) {
+      if (name === 'introspection') return introspection
+      const value = Reflect.get(target, name, target) as unknown
+      return typeof value === 'function' ? value.bind(target) : value
+    }
   })
 }
 
