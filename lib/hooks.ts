@@ -4,7 +4,7 @@ import type { AccountsEvent, AccountsEventName, AccountsHookName, AccountsHooks 
 import type { AccountsOptions } from '../types/options.ts'
 import { now } from './clock.ts'
 import { clientStatus, FST_ACCOUNTS_HOOK_REFUSED, FST_ACCOUNTS_OPTION_INVALID } from './errors.ts'
-import { HOOK_NAMES } from './options.ts'
+import { HOOK_NAMES } from './options/members.ts'
 import { clientAddress } from './requests/client.ts'
 
 type State<Name extends AccountsHookName> = Parameters<AccountsHooks[Name]>[0]

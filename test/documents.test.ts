@@ -7,7 +7,7 @@ import t from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import * as errors from '../lib/errors.ts'
 import accounts, { securitySchemes } from '../lib/index.ts'
-import { HOOK_NAMES } from '../lib/options.ts'
+import { HOOK_NAMES } from '../lib/options/members.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')

@@ -4,7 +4,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import accounts from '../lib/index.ts'
-import { resolveOptions } from '../lib/options.ts'
+import { resolveOptions } from '../lib/options/index.ts'
 import type { AccountsOptions, Storage } from '../types/index.ts'
 import { CHEAP_COSTS } from './support/counting-hasher.ts'
 

@@ -1,5 +1,5 @@
 import type { Hooks } from '../hooks.ts'
-import type { Settings } from '../options.ts'
+import type { Settings } from '../options/index.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import type { Liveness } from '../sessions/liveness.ts'
 import type { ReadPresented } from '../sessions/presented.ts'

@@ -1,6 +1,6 @@
 import type { PasswordHasher } from '../../types/options.ts'
 import { FST_ACCOUNTS_PASSWORD_COMMON, FST_ACCOUNTS_PASSWORD_ILL_FORMED, FST_ACCOUNTS_PASSWORD_TOO_LONG, FST_ACCOUNTS_PASSWORD_TOO_SHORT } from '../errors.ts'
-import type { PasswordSettings } from '../options.ts'
+import type { PasswordSettings } from '../options/passwords.ts'
 import { randomId } from '../random.ts'
 import type { Blocklist } from './blocklist.ts'
 import { parsePhc } from './phc.ts'

@@ -1,0 +1,124 @@
+import type { AccountsOptions } from '../../types/options.ts'
+import type { Duration } from '../../types/policy.ts'
+import type { Storage } from '../../types/storage.ts'
+import { DURATION_FORMAT, parseDuration } from '../duration.ts'
+import { createKeyRing, type KeyRing } from '../tokens/secrets.ts'
+import { resolveCookies, type CookieSettings } from './cookies.ts'
+import { checkMembers, integer, oneOf, refuse } from './members.ts'
+import { resolvePasswords, type PasswordSettings } from './passwords.ts'
+
+/** The options, checked, complete and in milliseconds. */
+export interface Settings {
+  /** The serialized origin of `appUrl` (RFC 6454, 6.2), as browsers send it. */
+  readonly origin: string
+  /** Issuer and audience of every token. */
+  readonly issuer: string
+  readonly appPath: string
+  readonly keys: KeyRing
+  readonly storage: Storage
+  readonly accessTokenTtl: number
+  readonly refreshTokenTtl: number
+  readonly sessionTtl: number
+  readonly maxSessions: number
+  readonly refresh: 'transparent' | 'explicit'
+  readonly cookies: CookieSettings
+  readonly csrf: 'standard' | 'strict'
+  readonly passwords: PasswordSettings
+  readonly registration: { readonly open: boolean }
+  /** Where the routes are, `null` without routes. */
+  readonly prefix: string | null
+  readonly protect: 'none' | 'all'
+  readonly hooks: NonNullable<AccountsOptions['hooks']>
+}
+
+/**
+ * Check the options and fill in the defaults.
+ * @throws {FST_ACCOUNTS_OPTION_INVALID} naming the option; never its value, which may be a secret
+ */
+export function resolveOptions (options: AccountsOptions): Settings {
+  checkMembers(options, '')
+  // Defaults stand in for what is left out, not for null.
+  const {
+    sessionTtl = '365d', maxSessions = 100, refresh = 'transparent', csrf = 'standard', protect = 'none',
+    cookies = {}, passwords = {}, registration = {}, routes = {}, hooks = {}
+  } = options
+  const url = parseAppUrl(options.appUrl)
+  const session = duration(sessionTtl, 'sessionTtl')
+  const idle = within(options.refreshTokenTtl, '90d', session, 'refreshTokenTtl', 'sessionTtl')
+  const access = within(options.accessTokenTtl, '60m', idle, 'accessTokenTtl', 'refreshTokenTtl')
+  if (options.secrets !== undefined) checkMembers(options.secrets, 'secrets')
+  return {
+    origin: url.origin,
+    issuer: url.origin + trimSlash(url.pathname),
+    appPath: trimSlash(url.pathname),
+    keys: createKeyRing(options),
+    storage: checkStorage(options.storage),
+    accessTokenTtl: access,
+    refreshTokenTtl: idle,
+    sessionTtl: session,
+    maxSessions: integer(maxSessions, 1, 10_000, 'maxSessions'),
+    refresh: oneOf(refresh, ['transparent', 'explicit'], 'refresh'),
+    cookies: resolveCookies(cookies, url),
+    csrf: oneOf(csrf, ['standard', 'strict'], 'csrf'),
+    passwords: resolvePasswords(passwords),
+    registration: { open: resolveRegistration(registration) },
+    prefix: resolvePrefix(routes),
+    protect: oneOf(protect, ['none', 'all'], 'protect'),
+    hooks: resolveHooks(hooks)
+  }
+}
+
+function parseAppUrl (appUrl: unknown): URL {
+  if (typeof appUrl !== 'string') return refuse('appUrl', `must be a URL, not ${typeof appUrl}`)
+  // Tokens carry it twice, and a cookie holds 4096 bytes (RFC 6265bis, 5.6).
+  if (appUrl.length > 1000) refuse('appUrl', 'is longer than 1000 characters')
+  const url = URL.canParse(appUrl) ? new URL(appUrl) : refuse('appUrl', 'is not a URL')
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') refuse('appUrl', 'must start with https:// (or http://)')
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') refuse('appUrl', 'must have no user, query or fragment')
+  return url
+}
+
+function resolveRegistration (options: { readonly open?: boolean }): boolean {
+  checkMembers(options, 'registration')
+  const { open = true } = options
+  return typeof open === 'boolean' ? open : refuse('registration.open', 'must be true or false')
+}
+
+function resolvePrefix (routes: NonNullable<AccountsOptions['routes']>): string | null {
+  if (routes === false) return null
+  checkMembers(routes, 'routes')
+  const { prefix = '/auth' } = routes
+  if (typeof prefix !== 'string' || !/^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9_.~-]+)+$/.test(prefix)) refuse('routes.prefix', 'must be a path like "/auth"')
+  return prefix
+}
+
+function resolveHooks (hooks: NonNullable<AccountsOptions['hooks']>): Settings['hooks'] {
+  checkMembers(hooks, 'hooks')
+  for (const [name, hook] of Object.entries(hooks)) {
+    if (hook !== undefined && ![hook].flat().every(one => typeof one === 'function')) refuse(`hooks.${name}`, 'must be a function or a list of functions')
+  }
+  return hooks
+}
+
+function checkStorage (storage: unknown): Storage {
+  if (storage instanceof Promise) refuse('storage', 'is a promise: await it')
+  if (typeof storage !== 'object' || storage === null) refuse('storage', `must be a storage, not ${storage === null ? 'null' : typeof storage}`)
+  for (const name of ['users', 'sessions'] as const) {
+    const store = (storage as Partial<Record<typeof name, unknown>>)[name]
+    if (typeof store !== 'object' || store === null) refuse(`storage.${name}`, 'is missing')
+  }
+  return storage as Storage
+}
+
+function duration (value: Duration, option: string): number {
+  return parseDuration(value) ?? refuse(option, DURATION_FORMAT)
+}
+
+/** A lifetime that can't be longer than the one around it; its default gives way to that. */
+function within (value: Duration | undefined, byDefault: Duration, limit: number, option: string, around: string): number {
+  if (value === undefined) return Math.min(duration(byDefault, option), limit)
+  const milliseconds = duration(value, option)
+  return milliseconds <= limit ? milliseconds : refuse(option, `is longer than ${around}`)
+}
+
+const trimSlash = (path: string) => path.replace(/\/+$/, '')

@@ -1,0 +1,38 @@
+import type { AccountsHookName } from '../../types/hooks.ts'
+import { FST_ACCOUNTS_OPTION_INVALID } from '../errors.ts'
+
+/** Every option, and of a group of options every member. A name that is not here is refused: most are typing errors. */
+const KNOWN = {
+  '': ['appUrl', 'secret', 'secrets', 'storage', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'maxSessions', 'refresh', 'cookies', 'csrf', 'passwords', 'registration', 'routes', 'protect', 'hooks'],
+  secrets: ['access', 'refresh', 'hash'],
+  cookies: ['domain', 'sameSite', 'names', 'insecure'],
+  'cookies.names': ['access', 'refresh'],
+  passwords: ['minLength', 'maxBytes', 'blocklist', 'argon2', 'maxQueue'],
+  'passwords.argon2': ['memoryKiB', 'iterations', 'parallelism'],
+  registration: ['open'],
+  routes: ['prefix'],
+  hooks: ['beforeRegister', 'afterRegister', 'beforeLogin', 'afterLogin', 'loginFailed', 'authorize', 'sessionRefreshed', 'sessionReused', 'sessionRevoked', 'passwordChanged']
+} as const
+
+export const HOOK_NAMES: readonly AccountsHookName[] = KNOWN.hooks
+
+/** @throws {FST_ACCOUNTS_OPTION_INVALID} unless it is an object of known members */
+export function checkMembers (group: unknown, path: keyof typeof KNOWN): void {
+  if (typeof group !== 'object' || group === null || Array.isArray(group)) return refuse(path || 'options', `must be an object, not ${group === null ? 'null' : Array.isArray(group) ? 'a list' : typeof group}`)
+  for (const name of Object.keys(group)) {
+    if (!(KNOWN[path] as readonly string[]).includes(name)) refuse(path === '' ? name : `${path}.${name}`, 'is unknown')
+  }
+}
+
+export function oneOf<T extends string> (value: T, allowed: readonly T[], option: string): T {
+  return allowed.includes(value) ? value : refuse(option, `must be one of ${allowed.map(one => `"${one}"`).join(', ')}`)
+}
+
+export function integer (value: number, min: number, max: number, option: string): number {
+  return Number.isSafeInteger(value) && value >= min && value <= max ? value : refuse(option, `must be a whole number from ${min} to ${max}`)
+}
+
+/** @throws {FST_ACCOUNTS_OPTION_INVALID} naming the option; never its value, which may be a secret */
+export function refuse (option: string, why: string): never {
+  throw new FST_ACCOUNTS_OPTION_INVALID(option, why)
+}
