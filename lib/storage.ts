@@ -1,11 +1,13 @@
-import type { SessionRecord, Storage, Stores, UserRecord } from '../types/storage.ts'
+import type { OneTimeTokenRecord, OutboxRecord, SessionRecord, Storage, Stores, UserRecord } from '../types/storage.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE, isAccountsError } from './errors.ts'
 
+/** The stores that the core uses. */
+type Used = Omit<Stores, 'personalTokens'>
+type StoreName = keyof Used
+
 /** The stores behind their boundary: each call answers in time, with a value of the right shape, or is 503. */
-export interface GuardedStorage {
-  readonly users: Stores['users']
-  readonly sessions: Stores['sessions']
-  atomically<T> (work: (stores: Pick<Stores, 'users' | 'sessions'>) => Promise<T>): Promise<T>
+export interface GuardedStorage extends Used {
+  atomically<T> (work: (stores: Used) => Promise<T>): Promise<T>
   /** Tell the other nodes of a changed user, unless the feed has seen it by itself. */
   publishUser (userId: string): Promise<void>
 }
@@ -16,7 +18,7 @@ const DEADLINE_MS = 1000
 type Fits = (value: unknown, args: readonly unknown[]) => boolean
 
 /** Verbs of the ports and what each may return: an ill-typed value from an adapter must never pass for a live session. */
-const SHAPES: { readonly [Name in keyof Pick<Stores, 'users' | 'sessions'>]: { readonly [Verb in keyof Stores[Name]]-?: Fits } } = {
+const SHAPES: { readonly [Name in StoreName]-?: { readonly [Verb in keyof NonNullable<Used[Name]>]-?: Fits } } = {
   users: {
     find: (value, [id]) => value === null || (isUser(value) && value.id === id),
     findByEmail: value => value === null || isUser(value),
@@ -26,6 +28,8 @@ const SHAPES: { readonly [Name in keyof Pick<Stores, 'users' | 'sessions'>]: { r
     update: (value, [id, , , options]) => value === null || value === 'last-owner' || (value === 'is-owner' && options !== undefined) || (isUser(value) && value.id === id),
     changePassword: (value, [id, epoch]) => value === null || (isUser(value) && value.id === id && value.epoch > Number(epoch)),
     upgradePassword: isBoolean,
+    confirmEmail: (value, [id]) => value === null || (isUser(value) && value.id === id && value.emailVerified),
+    changeEmail: (value, [id, epoch, address]) => value === null || value === 'email-taken' || (isUser(value) && value.id === id && value.epoch === epoch && value.email === (address as { email: string }).email),
     delete: value => value === 'deleted' || value === 'last-owner' || value === 'not-found'
   },
   sessions: {
@@ -40,8 +44,31 @@ const SHAPES: { readonly [Name in keyof Pick<Stores, 'users' | 'sessions'>]: { r
     deleteAllForUser: isIds,
     touch: () => true,
     deleteEnded: value => typeof value === 'number'
+  },
+  oneTimeTokens: {
+    issue: () => true,
+    find: (value, [digest, purpose]) => value === null || (isOneTimeToken(value) && value.digest === digest && value.purpose === purpose),
+    consume: (value, [digest, purpose]) => value === null || (isOneTimeToken(value) && value.digest === digest && value.purpose === purpose),
+    listForUser: (value, [userId]) => Array.isArray(value) && value.every(one => isOneTimeToken(one) && one.userId === userId),
+    deleteForUser: () => true,
+    deleteExpired: () => true
+  },
+  throttles: {
+    attempt: value => isThrottle(value) && typeof (value as { admitted?: unknown }).admitted === 'boolean',
+    find: value => value === null || isThrottle(value),
+    reset: () => true,
+    deleteForgotten: () => true
+  },
+  outbox: {
+    enqueue: () => true,
+    claim: value => Array.isArray(value) && value.every(isMail),
+    settle: isBoolean,
+    listForUser: (value, [userId]) => Array.isArray(value) && value.every(one => isMail(one) && one.userId === userId),
+    deleteForUser: () => true
   }
 }
+
+const STORE_NAMES = Object.keys(SHAPES) as StoreName[]
 
 /**
  * Stand between the core and an adapter.
@@ -64,7 +91,7 @@ export function guardStorage (storage: Storage, onFailure: (error: unknown) => v
     async atomically (work) {
       if (storage.atomically === undefined) return await work(stores)
       // Errors inside pass as they are, so that the adapter can tell a conflict and run the work again.
-      return await bounded(() => storage.atomically!({ users: storage.users, sessions: storage.sessions }, inner => work(checkedStores(inner, call => call()))), 2 * DEADLINE_MS)
+      return await bounded(() => storage.atomically!(pick(storage), inner => work(checkedStores(inner, call => call()))), 2 * DEADLINE_MS)
     },
     async publishUser (userId) {
       const { feed, users } = storage
@@ -75,22 +102,26 @@ export function guardStorage (storage: Storage, onFailure: (error: unknown) => v
 }
 
 /** What a host's own store may leave out. */
-const OPTIONAL = new Set(['findByUsername', 'list', 'upgradePassword'])
+const OPTIONAL = new Set(['findByUsername', 'list', 'upgradePassword', 'confirmEmail', 'changeEmail'])
 
 /** @throws {FST_ACCOUNTS_OPTION_INVALID} at start, for what would be 503 on the first night otherwise */
 function requireVerbs (stores: Stores): void {
-  for (const name of ['users', 'sessions'] as const) {
-    const missing = Object.keys(SHAPES[name]).find(verb => !OPTIONAL.has(verb) && !isVerb(stores[name], verb))
+  for (const name of namesIn(stores)) {
+    const missing = Object.keys(SHAPES[name]).find(verb => !OPTIONAL.has(verb) && !isVerb(stores[name]!, verb))
     if (missing !== undefined) throw new FST_ACCOUNTS_OPTION_INVALID(`storage.${name}.${missing}`, 'is missing')
   }
 }
 
 const isVerb = (store: object, verb: string) => typeof (store as Record<string, unknown>)[verb] === 'function'
 
+const namesIn = (stores: Stores) => STORE_NAMES.filter(name => stores[name] !== undefined)
+
+const pick = (stores: Stores) => Object.fromEntries(namesIn(stores).map(name => [name, stores[name]])) as unknown as Used
+
 type Run = <T>(call: () => Promise<T>) => Promise<T>
 
-function checkedStores (stores: Stores, run: Run): Pick<Stores, 'users' | 'sessions'> {
-  const checked = (name: 'users' | 'sessions') => Object.fromEntries(Object.entries<Fits>(SHAPES[name]).filter(([verb]) => isVerb(stores[name], verb)).map(([verb, fits]) => {
+function checkedStores (stores: Stores, run: Run): Used {
+  const checked = (name: StoreName) => Object.fromEntries(Object.entries<Fits>(SHAPES[name]).filter(([verb]) => isVerb(stores[name]!, verb)).map(([verb, fits]) => {
     const store = stores[name] as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
     return [verb, (...args: unknown[]) => run(async () => {
       const value = await store[verb]!(...args)
@@ -98,8 +129,8 @@ function checkedStores (stores: Stores, run: Run): Pick<Stores, 'users' | 'sessi
       return value
     })]
   }))
-  // The table above has every verb of both ports, by its type.
-  return { users: checked('users'), sessions: checked('sessions') } as unknown as Pick<Stores, 'users' | 'sessions'>
+  // The table above has every verb of every port, by its type.
+  return Object.fromEntries(namesIn(stores).map(name => [name, checked(name)])) as unknown as Used
 }
 
 async function beforeDeadline<T> (call: () => Promise<T>, deadline: number): Promise<T> {
@@ -137,6 +168,25 @@ function isSession (value: unknown): value is SessionRecord {
     [session.epoch, session.generation, session.acknowledgedGeneration].every(Number.isSafeInteger) &&
     [session.rotatedAt, session.createdAt, session.authenticatedAt, session.lastSeenAt, session.idleExpiresAt, session.expiresAt].every(isDate) &&
     typeof session.remember === 'boolean' && (session.revokedAt === null || isDate(session.revokedAt))
+}
+
+function isOneTimeToken (value: unknown): value is OneTimeTokenRecord {
+  if (typeof value !== 'object' || value === null) return false
+  const { digest, purpose, userId, email, epoch, createdAt, expiresAt } = value as OneTimeTokenRecord
+  return [digest, purpose, userId, email].every(text => typeof text === 'string') && Number.isSafeInteger(epoch) && isDate(createdAt) && isDate(expiresAt)
+}
+
+function isThrottle (value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { count, retryAt } = value as { count?: unknown, retryAt?: unknown }
+  return Number.isSafeInteger(count) && isDate(retryAt)
+}
+
+function isMail (value: unknown): value is OutboxRecord {
+  if (typeof value !== 'object' || value === null) return false
+  const { id, kind, userId, recipient, data, attempts, createdAt, dueAt } = value as OutboxRecord
+  return [id, kind, recipient].every(text => typeof text === 'string') && (userId === null || typeof userId === 'string') &&
+    typeof data === 'object' && data !== null && Number.isSafeInteger(attempts) && isDate(createdAt) && isDate(dueAt)
 }
 
 const isDate = (value: unknown) => value instanceof Date && !Number.isNaN(value.getTime())

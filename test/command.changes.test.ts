@@ -52,7 +52,7 @@ t.test('an id stands for its user, also when somebody has taken it for a user na
   const { run, stored, file } = await createDatabase(t)
   const storage = await sqliteStorage(file)
   t.teardown(async () => { await storage.close() })
-  await storage.users.create({ id: 'victim', email: 'victim@example.com', emailKey: 'victim@example.com', username: null, usernameKey: null, name: null, roles: [], passwordDigest: null, createdAt: new Date() })
+  await storage.users.create({ id: 'victim', email: 'victim@example.com', emailKey: 'victim@example.com', username: null, usernameKey: null, name: null, roles: [], passwordDigest: null, emailVerified: false, createdAt: new Date() })
   await run(['user', 'create', '--email', 'mallory@example.com', '--username', 'victim', '--no-password'])
   t.match(await run(['user', 'disable', 'victim']), { code: 0, stdout: /^Disabled victim@example\.com/ })
   t.match((await stored()).filter(({ username }) => username === 'victim'), [{ disabled: false }])

@@ -4,7 +4,7 @@ import pg from 'pg'
 import t from 'tap'
 import { kyselyStorage, postgresStorage, sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import { storageContract } from '../lib/testing/index.ts'
-import type { Storage } from '../types/index.ts'
+import type { Storage, Stores } from '../types/index.ts'
 import { databaseFile } from './support/app.ts'
 import { databaseUrl, openPostgres, schemaName } from './support/postgres.ts'
 
@@ -49,14 +49,14 @@ t.test('S-I24 two connections to one SQLite file keep the contract together', as
   const next = () => turn++ % 2 === 0 ? one : other
   const alternate = <Store extends object>(pick: (storage: Storage) => Store): Store => Object.fromEntries(Object.keys(pick(one)).map(verb =>
     [verb, async (...args: unknown[]) => await (pick(next()) as Record<string, (...args: unknown[]) => Promise<unknown>>)[verb]!(...args)])) as Store
-  const [users, sessions] = [alternate(storage => storage.users), alternate(storage => storage.sessions)]
+  const names = ['users', 'sessions', 'oneTimeTokens', 'throttles', 'outbox'] as const
+  const stores = Object.fromEntries(names.map(name => [name, alternate(storage => storage[name]!)])) as unknown as Stores
   const both: Storage = {
-    users,
-    sessions,
+    ...stores,
     feed: one.feed!,
     async atomically (given, work) {
       const storage = next()
-      return await storage.atomically!({ users: given.users === users ? storage.users : given.users, sessions: storage.sessions }, work)
+      return await storage.atomically!({ ...storage, users: given.users === stores.users ? storage.users : given.users }, work)
     }
   }
   for (const { title, run } of storageContract) await t.resolves(run(both), title)

@@ -117,7 +117,7 @@ t.test('PostgreSQL says no', async t => {
     t.teardown(async () => await query('alter database postgres reset default_transaction_isolation'))
     const [one, other] = [await createSubject(t, server, 'serial'), await createSubject(t, server, 'serial')]
     const owners = await Promise.all(['ada', 'grace', 'edith'].map(async name => await one.storage.users.create({
-      id: name, email: `${name}@example.com`, emailKey: `${name}@example.com`, username: null, usernameKey: null, name: null, roles: ['owner'], passwordDigest: null, createdAt: new Date()
+      id: name, email: `${name}@example.com`, emailKey: `${name}@example.com`, username: null, usernameKey: null, name: null, roles: ['owner'], passwordDigest: null, emailVerified: false, createdAt: new Date()
     })))
     t.ok(owners.every(owner => typeof owner === 'object'))
     const outcomes = await Promise.all(['ada', 'grace', 'edith', 'ada', 'grace', 'edith'].map(async (id, index) =>
@@ -233,7 +233,7 @@ t.test('PostgreSQL says no', async t => {
     const fill = async () => {
       ids = []
       for (const id of users) {
-        await storages[0]!.users.create({ id, email: `${id}@x`, emailKey: `${id}@x`, username: null, usernameKey: null, name: null, roles: ['owner'], passwordDigest: 'd', createdAt: new Date() })
+        await storages[0]!.users.create({ id, email: `${id}@x`, emailKey: `${id}@x`, username: null, usernameKey: null, name: null, roles: ['owner'], passwordDigest: 'd', emailVerified: false, createdAt: new Date() })
         for (let count = 0; count < 12; count++) {
           const sid = `s${Math.random().toString(36).slice(2)}${++generation}`
           ids.push(sid)

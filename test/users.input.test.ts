@@ -176,7 +176,7 @@ t.test('I-01 an id in a path is looked up as it is, or is nobody\'s', async t =>
 
   // A users table of the host's own may have ids of any shape.
   for (const [index, id] of ['7', 'a b', 'ada@example.com', 'ä/ö?#%', '../x', '__proto__', 'x'.repeat(100)].entries()) {
-    await storage.users.create({ id, email: `own${index}@example.com`, emailKey: `own${index}@example.com`, username: null, usernameKey: null, name: null, roles: [], passwordDigest: null, createdAt: new Date() })
+    await storage.users.create({ id, email: `own${index}@example.com`, emailKey: `own${index}@example.com`, username: null, usernameKey: null, name: null, roles: [], passwordDigest: null, emailVerified: false, createdAt: new Date() })
     t.equal((await acts[0]!(encodeURIComponent(id))).statusCode, 200, id.slice(0, 60))
     t.equal((await acts[1]!(encodeURIComponent(id))).statusCode, 204)
     t.equal((await app.accounts.users.find(id))?.disabled, true)

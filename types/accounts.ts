@@ -22,6 +22,8 @@ export interface NewAccount extends Omit<Registration, 'password'> {
    * itself `owner` and `admin` mean something: they manage users, and one owner always stays.
    */
   readonly roles?: readonly string[]
+  /** Whether you vouch for the address, so that nobody has to prove it. @default false */
+  readonly emailVerified?: boolean
 }
 
 export interface UserListQuery {

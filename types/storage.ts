@@ -7,13 +7,19 @@
  * - a verb never runs twice by itself (no resend by the driver) unless it is idempotent;
  * - `Date` crosses the port, never a number; ids are opaque strings; secrets arrive as digests only.
  */
+import type { OneTimeTokenStore } from './one-time-token-store.ts'
+import type { Outbox } from './outbox.ts'
 import type { RevocationFeed } from './revocation-feed.ts'
+import type { ThrottleStore } from './throttle-store.ts'
 import type { UserStore } from './user-store.ts'
 
+export type { OneTimePurpose, OneTimeTokenRecord, OneTimeTokenStore } from './one-time-token-store.ts'
+export type { Outbox, OutboxRecord } from './outbox.ts'
 export type { Change, RevocationFeed } from './revocation-feed.ts'
+export type { Attempt, ThrottleRecord, ThrottleRule, ThrottleStore } from './throttle-store.ts'
 export type { NewUser, UserChange, UserCursor, UserQuery, UserRecord, UserStore } from './user-store.ts'
 
-export type RevokeReason = 'signed-out' | 'too-many' | 'ended-by-user' | 'replaced' | 'reused' | 'password-changed' | 'disabled' | 'deleted' | 'ended-by-host' | 'ended-by-admin'
+export type RevokeReason = 'signed-out' | 'too-many' | 'ended-by-user' | 'replaced' | 'reused' | 'password-changed' | 'password-reset' | 'disabled' | 'deleted' | 'ended-by-host' | 'ended-by-admin'
 
 export interface SessionRecord {
   readonly id: string
@@ -48,8 +54,8 @@ export interface SessionActivity {
 export interface SessionStore {
   create (session: SessionRecord): Promise<void>
   find (id: string): Promise<SessionRecord | null>
-  /** Sessions that are neither revoked nor past an end at `now`, newest first. */
-  listForUser (userId: string, now: Date): Promise<SessionRecord[]>
+  /** Sessions that are neither revoked nor past an end at `now`, newest first; without `now` all that are kept. */
+  listForUser (userId: string, now: Date | null): Promise<SessionRecord[]>
   /**
    * Trade generation `generation` for the next one, if it is the current one and the session is not revoked:
    * exactly one racer gets the record, the others `null`. Also acknowledges `generation`.
@@ -106,49 +112,6 @@ export interface PersonalTokenStore {
   /** Insert `successor` and end the old token at `oldExpiresAt`, together; `false`: the old one was not live. */
   replace (id: string, userId: string, successor: PersonalTokenRecord, oldExpiresAt: Date): Promise<boolean>
   touch (uses: ReadonlyArray<{ readonly id: string, readonly lastUsedAt: Date, readonly lastUsedAddress: string | null }>): Promise<void>
-}
-
-export type OneTimePurpose = 'reset-password' | 'verify-email' | 'change-email' | 'invite'
-
-export interface OneTimeTokenRecord {
-  readonly digest: string
-  readonly purpose: OneTimePurpose
-  readonly userId: string
-  /** The exact address that the token was sent to. */
-  readonly email: string
-  readonly epoch: number
-  readonly expiresAt: Date
-}
-
-export interface OneTimeTokenStore {
-  /** Keep this one and void every other of the same user and purpose. */
-  issue (token: OneTimeTokenRecord): Promise<void>
-  /** Take it away and return it: exactly one racer gets it. */
-  consume (digest: string, purpose: OneTimePurpose, now: Date): Promise<OneTimeTokenRecord | null>
-}
-
-export interface ThrottleStore {
-  /** Count one more and say how many there are in the running window. */
-  increment (key: string, window: { readonly at: Date, readonly endsAt: Date }): Promise<{ readonly count: number, readonly endsAt: Date }>
-  reset (key: string): Promise<void>
-}
-
-/** A mail that waits: what to say and to whom, never a token (it is minted when the mail is sent). */
-export interface OutboxRecord {
-  readonly id: string
-  readonly kind: string
-  readonly userId: string
-  readonly recipient: string
-  readonly locale: string | null
-  readonly attempts: number
-  readonly dueAt: Date
-}
-
-export interface Outbox {
-  enqueue (mail: OutboxRecord): Promise<void>
-  /** Lend up to `limit` due mails to one node until `until`; no other node gets them before. */
-  claim (now: Date, until: Date, limit: number): Promise<OutboxRecord[]>
-  settle (id: string, outcome: { readonly kind: 'sent' } | { readonly kind: 'retry', readonly dueAt: Date } | { readonly kind: 'given-up' }): Promise<void>
 }
 
 /** The stores, each replaceable by itself. */

@@ -25,6 +25,8 @@ export interface NewUser {
   readonly name: string | null
   readonly roles: readonly string[]
   readonly passwordDigest: string | null
+  /** Whether somebody has vouched for the address already. */
+  readonly emailVerified: boolean
   readonly createdAt: Date
 }
 
@@ -49,7 +51,8 @@ export interface UserQuery {
 
 /**
  * A host may bring its own, over a users table that it has. `findByUsername`, `list` and `upgradePassword` may be left out:
- * then nobody logs in by user name, there is no list of users, and old digests stay.
+ * then nobody logs in by user name, there is no list of users, and old digests stay. `confirmEmail` and `changeEmail` may
+ * be left out where there is no mailer.
  *
  * The last owner: a user with the role `owner` who is not disabled can't be disabled, deleted or lose that role while
  * there is no other such user, also when two of them go at the same moment.
@@ -80,5 +83,12 @@ export interface UserStore {
    * now. Left out: digests stay as they were made.
    */
   upgradePassword? (id: string, from: string, to: string): Promise<boolean>
+  /** Mark the address as verified, if it is still this one; `null`: it is not, or no such user. Twice does no harm. */
+  confirmEmail? (id: string, emailKey: string, at: Date): Promise<UserRecord | null>
+  /**
+   * Set a verified address, if the epoch is still `epoch`; `null`: it is not, or no such user. In a unit of work
+   * `email-taken` may be the end of it: whoever called gives up.
+   */
+  changeEmail? (id: string, epoch: number, address: { readonly email: string, readonly emailKey: string }, at: Date): Promise<UserRecord | 'email-taken' | null>
   delete (id: string): Promise<'deleted' | 'last-owner' | 'not-found'>
 }

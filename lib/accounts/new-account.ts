@@ -12,7 +12,7 @@ import { checkRoles } from './roles.ts'
 export type Prepare = (account: NewAccount, request: FastifyRequest | null) => Promise<NewUser>
 
 export function createPrepare ({ storage, passwords, hooks }: Pick<AccountsDependencies, 'storage' | 'passwords' | 'hooks'>): Prepare {
-  return async function prepare ({ email: address, password, username: wanted, name = null, roles = [] }, request) {
+  return async function prepare ({ email: address, password, username: wanted, name = null, roles = [], emailVerified = false }, request) {
     const email = parseEmail(address)
     const username = wanted === undefined ? null : parseUsername(wanted)
     if (username !== null && storage.users.findByUsername === undefined) throw new FST_ACCOUNTS_INPUT_INVALID('username: there are no user names here')
@@ -28,6 +28,7 @@ export function createPrepare ({ storage, passwords, hooks }: Pick<AccountsDepen
       usernameKey: username?.key ?? null,
       name,
       roles,
+      emailVerified,
       passwordDigest: password === undefined ? null : await passwords.hash(password),
       createdAt: new Date(now())
     }

@@ -10,7 +10,7 @@ const Roles = Type.Array(Text)
 const profile = { email: Text, username: Type.Optional(Text), name: Type.Optional(Text) }
 
 export const readRegistration = createShape('registration', Type.Object({ ...profile, password: Text }, closed))
-export const readNewAccount = createShape('account', Type.Object({ ...profile, password: Type.Optional(Text), roles: Type.Optional(Roles) }, closed))
+export const readNewAccount = createShape('account', Type.Object({ ...profile, password: Type.Optional(Text), roles: Type.Optional(Roles), emailVerified: Type.Optional(Type.Boolean()) }, closed))
 export const readUserChange = createShape('change', Type.Object({
   name: Type.Optional(Type.Union([Text, Type.Null()])),
   roles: Type.Optional(Roles),

@@ -2,15 +2,15 @@ import { fail } from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import type { NewUser, SessionRecord, UserRecord, UserStore } from '../../types/storage.ts'
 
-const id = () => randomBytes(18).toString('base64url')
+export const sampleId = () => randomBytes(18).toString('base64url')
 
 /** A moment that stores of whole milliseconds and stores of whole seconds both keep. */
 export const NOON = new Date('2026-06-01T12:00:00.000Z')
 export const after = (seconds: number, since = NOON) => new Date(since.getTime() + seconds * 1000)
 
 export function sampleUser (change: Partial<NewUser> = {}): NewUser {
-  const name = id().toLowerCase()
-  return { id: id(), email: `${name}@example.com`, emailKey: `${name}@example.com`, username: null, usernameKey: null, name: null, roles: [], passwordDigest: '$argon2id$sample', createdAt: NOON, ...change }
+  const name = sampleId().toLowerCase()
+  return { id: sampleId(), email: `${name}@example.com`, emailKey: `${name}@example.com`, username: null, usernameKey: null, name: null, roles: [], passwordDigest: '$argon2id$sample', emailVerified: false, createdAt: NOON, ...change }
 }
 
 /** Store a sample; its id is the one that the store gave it. */
@@ -23,7 +23,7 @@ export async function createUser (users: UserStore, change: Partial<NewUser> = {
 
 export function sampleSession (userId: string, change: Partial<SessionRecord> = {}): SessionRecord {
   return {
-    id: id(),
+    id: sampleId(),
     userId,
     epoch: 0,
     generation: 0,

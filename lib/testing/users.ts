@@ -35,6 +35,32 @@ export const userCases: readonly ContractCase[] = [
     }
   },
   {
+    title: 'W-11 an address is confirmed only while it is still the one, and stays confirmed',
+    async run ({ users }) {
+      if (users.confirmEmail === undefined) return
+      const user = await createUser(users)
+      equal(await users.confirmEmail(user.id, sampleUser().emailKey, NOON), null)
+      equal((await users.find(user.id))?.emailVerified, false)
+      for (let twice = 0; twice < 2; twice++) equal((await users.confirmEmail(user.id, user.emailKey, NOON))?.emailVerified, true)
+      equal((await users.find(user.id))?.emailVerified, true)
+      equal((await createUser(users, { emailVerified: true })).emailVerified, true)
+    }
+  },
+  {
+    title: 'W-11 of two changes to one address exactly one user gets it, and not after another change of the account',
+    async run ({ users }) {
+      if (users.changeEmail === undefined) return
+      const changeEmail = users.changeEmail.bind(users)
+      const [one, other] = [await createUser(users), await createUser(users)]
+      const { email, emailKey } = sampleUser()
+      equal(await changeEmail(one.id, one.epoch + 1, { email, emailKey }, NOON), null)
+      const outcomes = await Promise.all([one, other].map(async ({ id, epoch }) => await changeEmail(id, epoch, { email, emailKey }, NOON)))
+      deepEqual(outcomes.map(outcome => typeof outcome === 'string' ? outcome : outcome?.email).toSorted(), [email, 'email-taken'].toSorted())
+      const owner = outcomes.find(outcome => typeof outcome === 'object')
+      deepEqual([owner?.emailVerified, (await users.findByEmail(emailKey))?.id], [true, owner?.id])
+    }
+  },
+  {
     title: 'a taken user name is told from a taken address, and several users have none',
     async run ({ users }) {
       const usernameKey = sampleUser().id.toLowerCase()

@@ -1,7 +1,7 @@
 import { sql, type Expression, type Kysely, type RawBuilder, type SelectQueryBuilder } from 'kysely'
 import type { SessionActivity } from '../../../types/storage.ts'
 import { now } from '../../clock.ts'
-import { isPostgresConflict, isSqliteConflict } from './repeat.ts'
+import { isPostgresConflict, isPostgresDuplicate, isSqliteConflict, isSqliteDuplicate } from './repeat.ts'
 import type { Tables, Stored } from './tables.ts'
 
 export type DialectName = 'sqlite' | 'postgres'
@@ -22,12 +22,18 @@ export interface Dialect {
    * no two ever wait for each other. SQLite has but one writer.
    */
   lock (query: SelectQueryBuilder<Tables, 'accounts_sessions', { id: string }>): typeof query
+  /** Lock what is selected, passing over what others have locked. */
+  lockFree (query: SelectQueryBuilder<Tables, 'accounts_outbox', { id: string }>): typeof query
+  /** `at`, and later by the `count`th of some delays, or by the last of them. */
+  afterDelay (at: Date, delays: readonly number[], count: Expression<number>): RawBuilder<Stored['time']>
   /** Move the activity of many sessions forward in one statement with one parameter. */
   touch (db: Kysely<Tables>, activities: readonly SessionActivity[]): Promise<void>
   /** Forget what was noted of changes and nobody can still need. */
   prune (db: Kysely<Tables>): Promise<void>
   /** Whether an error says that nothing was done because of others, so that it may be tried again. */
   isConflict (error: unknown): boolean
+  /** Whether an error says that a unique key is taken. */
+  isDuplicate (error: unknown): boolean
 }
 
 /** Entries of the change log that no living process can still need. */
@@ -43,6 +49,8 @@ export const sqliteDialect: Dialect = {
   greatest: (one, other) => sql`max(${one}, ${other})`,
   contains: (column, pattern) => sql`${column} like ${pattern} escape '\\'`,
   lock: query => query,
+  lockFree: query => query,
+  afterDelay: (at, delays, count) => sql`${at.getTime()} + (${JSON.stringify(delays)} ->> cast(min(${count}, ${delays.length}) - 1 as integer))`,
   async touch (db, activities) {
     const batch = JSON.stringify(activities.map(({ id, lastSeenAt, acknowledgedGeneration }) => [id, lastSeenAt.getTime(), acknowledgedGeneration]))
     await sql`
@@ -57,7 +65,8 @@ export const sqliteDialect: Dialect = {
     const newest = db.selectFrom('accounts_changes').select(select => select.fn.max('id').as('id'))
     await db.deleteFrom('accounts_changes').where('at', '<', now() - KEEP_CHANGES_MS).where('id', '<', newest).execute()
   },
-  isConflict: isSqliteConflict
+  isConflict: isSqliteConflict,
+  isDuplicate: isSqliteDuplicate
 }
 
 const postgresDialect: Dialect = {
@@ -68,6 +77,8 @@ const postgresDialect: Dialect = {
   greatest: (one, other) => sql`greatest(${one}, ${other})`,
   contains: (column, pattern) => sql`${column} ilike ${pattern} escape '\\'`,
   lock: query => query.forUpdate(),
+  lockFree: query => query.forUpdate().skipLocked(),
+  afterDelay: (at, delays, count) => sql`${at}::timestamptz + ((${JSON.stringify(delays)}::jsonb ->> (least(${count}, ${delays.length}) - 1))::double precision * interval '1 millisecond')`,
   async touch (db, activities) {
     const batch = JSON.stringify(activities.map(({ id, lastSeenAt, acknowledgedGeneration }) => ({ id, at: lastSeenAt, acknowledged: acknowledgedGeneration })))
     await sql`
@@ -81,7 +92,8 @@ const postgresDialect: Dialect = {
   },
   // Notifications are not kept.
   prune: async () => {},
-  isConflict: isPostgresConflict
+  isConflict: isPostgresConflict,
+  isDuplicate: isPostgresDuplicate
 }
 
 export const DIALECTS: Readonly<Record<DialectName, Dialect>> = { sqlite: sqliteDialect, postgres: postgresDialect }

@@ -82,6 +82,42 @@ function createMigrations ({ dialect, naming }: Target): Record<string, Migratio
       async up (db: Kysely<Tables>) {
         await index(db, 'accounts_users_created').on('accounts_users').columns(['created_at', 'id']).execute()
       }
+    },
+
+    '0003-mail-and-throttles': {
+      async up (db: Kysely<Tables>) {
+        await db.schema.createTable('accounts_one_time_tokens')
+          .addColumn('digest', 'text', column => column.notNull().unique())
+          .addColumn('purpose', 'text', column => column.notNull())
+          .addColumn('user_id', 'text', column => column.notNull())
+          .addColumn('email', 'text', column => column.notNull())
+          .addColumn('epoch', 'integer', column => column.notNull())
+          .addColumn('created_at', types.time, column => column.notNull())
+          .addColumn('expires_at', types.time, column => column.notNull())
+          .addPrimaryKeyConstraint(nameOf('accounts_one_time_tokens_pkey', naming), ['user_id', 'purpose'])
+          .execute()
+        await db.schema.createTable('accounts_throttles')
+          .addColumn('key', 'text', column => column.primaryKey())
+          .addColumn('count', 'integer', column => column.notNull())
+          .addColumn('retry_at', types.time, column => column.notNull())
+          .addColumn('forget_at', types.time, column => column.notNull())
+          .execute()
+        await db.schema.createTable('accounts_outbox')
+          .addColumn('id', 'text', column => column.primaryKey())
+          .addColumn('kind', 'text', column => column.notNull())
+          .addColumn('user_id', 'text')
+          .addColumn('recipient', 'text', column => column.notNull())
+          .addColumn('data', 'text', column => column.notNull())
+          .addColumn('locale', 'text')
+          .addColumn('attempts', 'integer', column => column.notNull())
+          .addColumn('created_at', types.time, column => column.notNull())
+          .addColumn('due_at', types.time, column => column.notNull())
+          .execute()
+        await index(db, 'accounts_one_time_tokens_expires').on('accounts_one_time_tokens').column('expires_at').execute()
+        await index(db, 'accounts_throttles_forget').on('accounts_throttles').column('forget_at').execute()
+        await index(db, 'accounts_outbox_due').on('accounts_outbox').column('due_at').execute()
+        await index(db, 'accounts_outbox_user').on('accounts_outbox').column('user_id').execute()
+      }
     }
   }
 }

@@ -33,6 +33,10 @@ export const isSqliteConflict = (error: unknown) => /^SQLITE_(BUSY|LOCKED)/.test
 /** Serialization failure and deadlock: the server has undone all of it. */
 export const isPostgresConflict = (error: unknown) => /^(40001|40P01)$/.test(codeOf(error))
 
+export const isSqliteDuplicate = (error: unknown) => codeOf(error) === 'SQLITE_CONSTRAINT_UNIQUE'
+
+export const isPostgresDuplicate = (error: unknown) => codeOf(error) === '23505'
+
 function codeOf (error: unknown): string {
   const { code } = (error ?? {}) as { code?: unknown }
   return typeof code === 'string' ? code : ''

@@ -22,8 +22,8 @@ export function kyselySessions (db: Kysely<Tables>, dialect: Dialect): SessionSt
 
     async listForUser (userId, now) {
       const rows = await db.selectFrom('accounts_sessions').selectAll()
-        .where('user_id', '=', userId).where('revoked_at', 'is', null)
-        .where('idle_expires_at', '>', toTime(now)).where('expires_at', '>', toTime(now))
+        .where('user_id', '=', userId)
+        .$if(now !== null, query => query.where('revoked_at', 'is', null).where('idle_expires_at', '>', toTime(now!)).where('expires_at', '>', toTime(now!)))
         .orderBy('created_at', 'desc').execute()
       return rows.map(toSessionRecord)
     },

@@ -97,8 +97,8 @@ function prepareOnce (database: Database, checkPresence: () => void): SqliteData
   }
 }
 
-/** A session begins, goes on, was seen. */
-const FLEETING = /^\s*(insert into "accounts_sessions"|update "accounts_sessions" set\s+"?(generation|rotated_at|last_seen_at))/
+/** A session begins, goes on, was seen; an attempt is counted. */
+const FLEETING = /^\s*(insert into "accounts_(sessions|throttles)"|delete from "accounts_throttles"|update "accounts_sessions" set\s+"?(generation|rotated_at|last_seen_at))/
 
 /**
  * A commit is written through to the disk before it is acknowledged, so that no power cut gives back an ended session, an

@@ -1,19 +1,29 @@
 import type { Kysely } from 'kysely'
 import type { RevocationFeed, Storage, Stores } from '../../../types/storage.ts'
 import type { Dialect } from './dialects.ts'
+import { kyselyOneTimeTokens } from './one-time-tokens.ts'
+import { kyselyOutbox } from './outbox.ts'
 import { repeat, repeating, type Repeat } from './repeat.ts'
 import { kyselySessions } from './sessions.ts'
 import type { Tables } from './tables.ts'
+import { kyselyThrottles } from './throttles.ts'
 import { kyselyUsers } from './users.ts'
 
-const storesOn = (db: Kysely<Tables>, dialect: Dialect): Stores => ({ users: kyselyUsers(db, dialect), sessions: kyselySessions(db, dialect) })
+type Kept = Required<Omit<Stores, 'personalTokens'>>
+
+const storesOn = (db: Kysely<Tables>, dialect: Dialect): Kept => ({
+  users: kyselyUsers(db, dialect),
+  sessions: kyselySessions(db, dialect),
+  oneTimeTokens: kyselyOneTimeTokens(db, dialect),
+  throttles: kyselyThrottles(db, dialect),
+  outbox: kyselyOutbox(db, dialect)
+})
 
 /** The stores of one database, and how they work together. */
-export function createStores (db: Kysely<Tables>, dialect: Dialect): Required<Pick<Storage, 'users' | 'sessions' | 'atomically'>> {
+export function createStores (db: Kysely<Tables>, dialect: Dialect): Kept & Required<Pick<Storage, 'atomically'>> {
   // A busy SQLite file is free soon; a conflict in PostgreSQL that comes back is no accident.
   const options: Repeat = { isConflict: dialect.isConflict, ...(dialect.name === 'postgres' ? { attempts: 3 } : {}) }
-  const { users, sessions } = storesOn(db, dialect)
-  const own: Stores = { users: repeating(options, users), sessions: repeating(options, sessions) }
+  const own = Object.fromEntries(Object.entries(storesOn(db, dialect)).map(([name, store]) => [name, repeating(options, store)])) as unknown as Kept
   return {
     ...own,
     atomically: async (stores, work) => await repeat(options, async () => await db.transaction().execute(async transaction => await work(enrol(stores, own, storesOn(transaction, dialect)))))

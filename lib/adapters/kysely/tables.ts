@@ -1,5 +1,5 @@
 import type { Generated, Selectable } from 'kysely'
-import type { RevokeReason, SessionRecord, UserRecord } from '../../../types/storage.ts'
+import type { OneTimePurpose, OneTimeTokenRecord, OutboxRecord, RevokeReason, SessionRecord, UserRecord } from '../../../types/storage.ts'
 import type { Dialect } from './dialects.ts'
 
 /**
@@ -15,6 +15,9 @@ export interface Stored {
 export interface Tables {
   accounts_users: UsersTable
   accounts_sessions: SessionsTable
+  accounts_one_time_tokens: OneTimeTokensTable
+  accounts_throttles: ThrottlesTable
+  accounts_outbox: OutboxTable
   /** SQLite only. */
   accounts_changes: ChangesTable
 }
@@ -51,6 +54,36 @@ interface SessionsTable {
   address: string | null
   revoked_at: Stored['time'] | null
   revoke_reason: RevokeReason | null
+}
+
+interface OneTimeTokensTable {
+  digest: string
+  purpose: OneTimePurpose
+  user_id: string
+  email: string
+  epoch: number
+  created_at: Stored['time']
+  expires_at: Stored['time']
+}
+
+interface ThrottlesTable {
+  key: string
+  count: number
+  retry_at: Stored['time']
+  forget_at: Stored['time']
+}
+
+interface OutboxTable {
+  id: string
+  kind: string
+  user_id: string | null
+  recipient: string
+  /** JSON text, also in PostgreSQL: nobody searches in it. */
+  data: string
+  locale: string | null
+  attempts: number
+  created_at: Stored['time']
+  due_at: Stored['time']
 }
 
 /** What triggers note of revocations and changes of users, for the processes that hold verdicts in memory. */
@@ -115,5 +148,31 @@ export function fromSessionRecord (session: SessionRecord, { toTime, toBoolean }
     address: session.address,
     revoked_at: session.revokedAt === null ? null : toTime(session.revokedAt),
     revoke_reason: session.revokeReason
+  }
+}
+
+export function toOneTimeTokenRecord (row: Selectable<OneTimeTokensTable>): OneTimeTokenRecord {
+  return {
+    digest: row.digest,
+    purpose: row.purpose,
+    userId: row.user_id,
+    email: row.email,
+    epoch: row.epoch,
+    createdAt: new Date(row.created_at),
+    expiresAt: new Date(row.expires_at)
+  }
+}
+
+export function toOutboxRecord (row: Selectable<OutboxTable>): OutboxRecord {
+  return {
+    id: row.id,
+    kind: row.kind,
+    userId: row.user_id,
+    recipient: row.recipient,
+    data: JSON.parse(row.data) as OutboxRecord['data'],
+    locale: row.locale,
+    attempts: row.attempts,
+    createdAt: new Date(row.created_at),
+    dueAt: new Date(row.due_at)
   }
 }

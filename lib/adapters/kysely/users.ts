@@ -1,7 +1,7 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import type { UserQuery, UserStore } from '../../../types/storage.ts'
 import type { Dialect } from './dialects.ts'
-import { toUserRecord, type Tables } from './tables.ts'
+import { toUserRecord, type Stored, type Tables } from './tables.ts'
 
 export function kyselyUsers (db: Kysely<Tables>, dialect: Dialect): Required<UserStore> {
   const { toTime } = dialect
@@ -49,7 +49,7 @@ export function kyselyUsers (db: Kysely<Tables>, dialect: Dialect): Required<Use
         id: user.id,
         email: user.email,
         email_key: user.emailKey,
-        email_verified_at: null,
+        email_verified_at: user.emailVerified ? toTime(user.createdAt) : null,
         username: user.username,
         username_key: user.usernameKey,
         name: user.name,
@@ -91,6 +91,25 @@ export function kyselyUsers (db: Kysely<Tables>, dialect: Dialect): Required<Use
     async upgradePassword (id, from, to) {
       const { numUpdatedRows } = await db.updateTable('accounts_users').set({ password_digest: to }).where('id', '=', id).where('password_digest', '=', from).executeTakeFirstOrThrow()
       return numUpdatedRows === 1n
+    },
+
+    async confirmEmail (id, emailKey, at) {
+      const row = await db.updateTable('accounts_users')
+        .set({ email_verified_at: sql<Stored['time']>`coalesce(email_verified_at, ${toTime(at)})` })
+        .where('id', '=', id).where('email_key', '=', emailKey).returningAll().executeTakeFirst()
+      return row === undefined ? null : toUserRecord(row)
+    },
+
+    async changeEmail (id, epoch, { email, emailKey }, at) {
+      try {
+        const row = await db.updateTable('accounts_users')
+          .set({ email, email_key: emailKey, email_verified_at: toTime(at) })
+          .where('id', '=', id).where('epoch', '=', epoch).returningAll().executeTakeFirst()
+        return row === undefined ? null : toUserRecord(row)
+      } catch (error) {
+        if (dialect.isDuplicate(error)) return 'email-taken'
+        throw error
+      }
     },
 
     async delete (id) {
