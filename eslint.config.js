@@ -9,6 +9,7 @@ const ALLOWED = {
   sessions: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests'],
   credentials: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'sessions'],
   accounts: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'passwords', 'sessions'],
+  mail: [...LEAVES, 'options', 'hooks', 'storage', 'tokens'],
   authorization: [...LEAVES, 'hooks', 'requests', 'credentials'],
   routes: [...LEAVES, 'hooks', 'tokens', 'requests', 'sessions', 'accounts', 'authorization'],
   adapters: [...LEAVES],

@@ -1,4 +1,5 @@
 import type { AccountsHooks } from './hooks.ts'
+import type { Mailer, MailKind, MailMessage } from './mailer.ts'
 import type { Duration } from './policy.ts'
 import type { Storage } from './storage.ts'
 
@@ -45,8 +46,28 @@ export interface CookieOptions {
   readonly insecure?: boolean
 }
 
+export interface MailOptions {
+  /** What the application calls itself in subjects and texts. @default the host of appUrl */
+  readonly appName?: string
+  /** Texts in place of the package's own, by kind. One that fails is logged, and the package's own text sent. */
+  readonly messages?: { readonly [Kind in MailKind]?: MailMessage<Kind> }
+}
+
+/**
+ * The pages of the host where links in mail end; each makes a URL at the origin of `appUrl`, in which the token stands once.
+ * The page sends the token back; no GET ever consumes it.
+ */
+export interface LinkOptions {
+  /** @default token => `${appUrl}/reset-password?token=${token}` */
+  readonly resetPassword?: (token: string) => string
+  /** @default token => `${appUrl}/verify-email?token=${token}` */
+  readonly verifyEmail?: (token: string) => string
+  /** @default token => `${appUrl}/change-email?token=${token}` */
+  readonly changeEmail?: (token: string) => string
+}
+
 export interface AccountsOptions {
-  /** The public URL of the application: cookie security, allowed origin, issuer and audience. Never taken from a header. */
+  /** The public URL of the application: cookie security, allowed origin, issuer and audience, links in mail. Never taken from a header. */
   readonly appUrl: string
   /** One root secret, from which a key for each purpose is derived (HKDF, RFC 5869); or use `secrets`. */
   readonly secret?: Secret | undefined
@@ -70,6 +91,12 @@ export interface AccountsOptions {
   /** `strict`: a request with neither `Sec-Fetch-Site` nor `Origin` needs a CSRF token. @default 'standard' */
   readonly csrf?: 'standard' | 'strict'
   readonly passwords?: PasswordOptions
+  /** Sends mail, for instance `nodemailerMailer` of `fastify-accounts/nodemailer`. The server closes it. */
+  readonly mailer?: Mailer
+  /** Only with a `mailer`. */
+  readonly mail?: MailOptions
+  /** Only with a `mailer`. */
+  readonly links?: LinkOptions
   /** @default { open: true } */
   readonly registration?: { readonly open?: boolean }
   /** `false`: decorators only. @default { prefix: '/auth' } */

@@ -4,6 +4,7 @@ import type { Storage } from '../../types/storage.ts'
 import { DURATION_FORMAT, parseDuration } from '../duration.ts'
 import { createKeyRing, type KeyRing } from '../tokens/secrets.ts'
 import { resolveCookies, type CookieSettings } from './cookies.ts'
+import { resolveMail, type MailSettings } from './mail.ts'
 import { checkMembers, integer, oneOf, refuse } from './members.ts'
 import { resolvePasswords, type PasswordSettings } from './passwords.ts'
 
@@ -24,6 +25,8 @@ export interface Settings {
   readonly cookies: CookieSettings
   readonly csrf: 'standard' | 'strict'
   readonly passwords: PasswordSettings
+  /** `null` without a mailer. */
+  readonly mail: MailSettings | null
   readonly registration: { readonly open: boolean }
   /** Where the routes are, `null` without routes. */
   readonly prefix: string | null
@@ -61,6 +64,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
     cookies: resolveCookies(cookies, url),
     csrf: oneOf(csrf, ['standard', 'strict'], 'csrf'),
     passwords: resolvePasswords(passwords),
+    mail: resolveMail(options, url.origin + trimSlash(url.pathname)),
     registration: { open: resolveRegistration(registration) },
     prefix: resolvePrefix(routes),
     protect: oneOf(protect, ['none', 'all'], 'protect'),

@@ -1,20 +1,25 @@
 import type { AccountsHookName } from '../../types/hooks.ts'
+import type { MailKind } from '../../types/mailer.ts'
 import { FST_ACCOUNTS_OPTION_INVALID } from '../errors.ts'
 
 /** Every option, and of a group of options every member. A name that is not here is refused: most are typing errors. */
 const KNOWN = {
-  '': ['appUrl', 'secret', 'secrets', 'storage', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'maxSessions', 'refresh', 'cookies', 'csrf', 'passwords', 'registration', 'routes', 'protect', 'hooks'],
+  '': ['appUrl', 'secret', 'secrets', 'storage', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'maxSessions', 'refresh', 'cookies', 'csrf', 'passwords', 'mailer', 'mail', 'links', 'registration', 'routes', 'protect', 'hooks'],
   secrets: ['access', 'refresh', 'hash'],
   cookies: ['domain', 'sameSite', 'names', 'insecure'],
   'cookies.names': ['access', 'refresh'],
   passwords: ['minLength', 'maxBytes', 'blocklist', 'argon2', 'maxQueue'],
   'passwords.argon2': ['memoryKiB', 'iterations', 'parallelism'],
+  mail: ['appName', 'messages'],
+  'mail.messages': ['reset-password', 'verify-email', 'change-email', 'email-change-requested', 'email-changed', 'email-taken', 'password-changed', 'session-reused', 'personal-token-created'],
+  links: ['resetPassword', 'verifyEmail', 'changeEmail'],
   registration: ['open'],
   routes: ['prefix'],
   hooks: ['beforeRegister', 'afterRegister', 'beforeLogin', 'afterLogin', 'loginFailed', 'authorize', 'sessionRefreshed', 'sessionReused', 'sessionRevoked', 'passwordChanged']
 } as const
 
 export const HOOK_NAMES: readonly AccountsHookName[] = KNOWN.hooks
+export const MAIL_KINDS: readonly MailKind[] = KNOWN['mail.messages']
 
 /** @throws {FST_ACCOUNTS_OPTION_INVALID} unless it is an object of known members */
 export function checkMembers (group: unknown, path: keyof typeof KNOWN): void {
