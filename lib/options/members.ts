@@ -7,8 +7,9 @@ const KNOWN = {
   secrets: ['access', 'refresh', 'hash'],
   cookies: ['domain', 'sameSite', 'names', 'insecure'],
   'cookies.names': ['access', 'refresh'],
-  passwords: ['minLength', 'maxBytes', 'blocklist', 'argon2', 'maxQueue'],
+  passwords: ['minLength', 'maxBytes', 'blocklist', 'algorithm', 'argon2', 'rounds', 'verifyForeign', 'legacy', 'maxQueue'],
   'passwords.argon2': ['memoryKiB', 'iterations', 'parallelism'],
+  'passwords.legacy': ['bcryptRounds', 'foreignMs'],
   registration: ['open'],
   routes: ['prefix'],
   hooks: ['beforeRegister', 'afterRegister', 'beforeLogin', 'afterLogin', 'loginFailed', 'authorize', 'sessionRefreshed', 'sessionReused', 'sessionRevoked', 'passwordChanged']
