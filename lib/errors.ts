@@ -8,7 +8,7 @@ import { randomFraction } from './random.ts'
 const refusal = (code: string, message: string, statusCode: number) => createError(code, message, statusCode, Error, false)
 
 // Misconfiguration: thrown while registering.
-export const FST_ACCOUNTS_OPTION_INVALID = createError<[string, string]>('FST_ACCOUNTS_OPTION_INVALID', 'Option "%s" %s', 500)
+export const FST_ACCOUNTS_OPTION_INVALID = createError<[string, string, { readonly cause: unknown }?]>('FST_ACCOUNTS_OPTION_INVALID', 'Option "%s" %s', 500)
 export const FST_ACCOUNTS_POLICY_INVALID = createError<[string, string]>('FST_ACCOUNTS_POLICY_INVALID', '%s %s', 500)
 export const FST_ACCOUNTS_GUARD_UNCALLED = createError<[string, string]>('FST_ACCOUNTS_GUARD_UNCALLED', 'Route "%s" uses app.%s itself as a hook: call it, it makes the hook', 500)
 export const FST_ACCOUNTS_MIGRATION_PENDING = createError<[string, string]>('FST_ACCOUNTS_MIGRATION_PENDING', 'The database lacks migrations (%s): run "npx fastify-accounts migrate%s"', 500)
@@ -56,6 +56,7 @@ export const FST_ACCOUNTS_LIST_UNSUPPORTED = refusal('FST_ACCOUNTS_LIST_UNSUPPOR
 export const FST_ACCOUNTS_COOKIE_TOO_LARGE = createError<[string, number]>('FST_ACCOUNTS_COOKIE_TOO_LARGE', 'Cookie "%s" would have %d bytes; browsers drop more than 4096', 500)
 export const FST_ACCOUNTS_INTERNAL = createError('FST_ACCOUNTS_INTERNAL', 'Internal error', 500)
 export const FST_ACCOUNTS_STORAGE_UNAVAILABLE = refusal('FST_ACCOUNTS_STORAGE_UNAVAILABLE', 'The account storage is unavailable, try again later', 503)
+export const FST_ACCOUNTS_PASSWORD_UNVERIFIABLE = refusal('FST_ACCOUNTS_PASSWORD_UNVERIFIABLE', 'This password can not be checked at the moment, try again later', 503)
 export const FST_ACCOUNTS_BUSY = refusal('FST_ACCOUNTS_BUSY', 'Too many logins at once, try again later', 503)
 
 /** What a 401 asks for (RFC 9110, 11.6.1). */

@@ -17,10 +17,14 @@ import { createAccessCookie } from './credentials/access-cookie.ts'
 import { FST_ACCOUNTS_CREDENTIALS_INVALID } from './errors.ts'
 import { createHooks } from './hooks.ts'
 import { resolveOptions } from './options/index.ts'
+import { createBcrypt } from './passwords/bcrypt.ts'
 import { loadBlocklist } from './passwords/blocklist.ts'
+import { createForeign } from './passwords/foreign.ts'
 import { loadHasher } from './passwords/hasher.ts'
 import { createPasswords } from './passwords/passwords.ts'
 import { createQueue, hashesAtOnce } from './passwords/queue.ts'
+import { createRefusalTime } from './passwords/refusal-time.ts'
+import { createArgon2id } from './passwords/scheme.ts'
 import { addCachingHeaders } from './requests/caching.ts'
 import { createOriginGuard } from './requests/origin.ts'
 import { addRoutes } from './routes/index.ts'
@@ -57,7 +61,15 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const originGuard = createOriginGuard(settings.origin, settings.csrf, keys.hash)
   const blocklist = await loadBlocklist(settings.passwords.blocklist, serviceWords(settings.origin))
   const queue = createQueue(hashesAtOnce(), settings.passwords.maxQueue)
-  const passwords = await createPasswords(settings.passwords, await loadHasher(settings.passwords.argon2), blocklist, queue)
+  const { argon2, verifyForeign, legacy } = settings.passwords
+  const passwords = await createPasswords(settings.passwords, {
+    argon2id: createArgon2id(await loadHasher(argon2)),
+    bcrypt: await createBcrypt(settings.passwords, app.log),
+    foreign: verifyForeign === null ? null : createForeign(verifyForeign, app.log),
+    refusalTime: createRefusalTime(legacy === null ? null : legacy.foreignMs ?? 0),
+    blocklist,
+    queue
+  })
 
   const activity = createActivity(storage.sessions, ROTATION_WINDOW)
   const liveness = createLiveness({ storage, feed: settings.storage.feed, capacity: CAPACITY })

@@ -4,11 +4,13 @@ import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, scryptSync } from 'node:crypto'
+import bcrypt from 'bcrypt'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { createClient } from './support/client.ts'
-import { PASSWORD } from './support/app.ts'
+import type { Storage } from '../types/index.ts'
+import { OTHER_PASSWORD, PASSWORD } from './support/app.ts'
 import { freePort } from './services/free-port.js'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -137,6 +139,25 @@ t.test('hooks: the example refuses, audits and tells', async t => {
   t.ok(audited.some(line => / began /.test(line)))
   t.ok(audited.some(line => line.startsWith('account.registered ')))
   t.equal((await browser.get('/profile')).statusCode, 200)
+})
+
+t.test('old hashes: the example lets in who came from the old system, by scrypt and by bcrypt', async t => {
+  const { sqliteStorage } = await import(join(ROOT, 'dist/lib/adapters/kysely/index.js')) as { sqliteStorage: (file: string) => Promise<Storage> }
+  const { build, importPeople } = await import(join(folder, 'examples/old-hashes/server.js')) as { build: Build, importPeople: (storage: Storage, people: readonly object[]) => Promise<void> }
+  const storage = await sqliteStorage(':memory:')
+  const salt = randomBytes(16)
+  await importPeople(storage, [
+    { email: 'Ada@example.com', name: 'Ada', digest: `scrypt:${salt.toString('hex')}:${scryptSync(PASSWORD, salt, 32).toString('hex')}` },
+    { email: 'bob@example.com', name: 'Bob', digest: await bcrypt.hash(PASSWORD, 4) },
+    { email: 'eve@example.com', name: 'Eve', digest: 'crypt:x' }
+  ])
+  const app = await build({ ...OPTIONS, storage })
+  t.teardown(async () => { await app.close() })
+  const login = async (email: string, password: string) => (await createClient(app).post('/auth/login', { email, password })).statusCode
+  for (const [email, password, expected] of [['ada@example.com', OTHER_PASSWORD, 401], ['ada@example.com', PASSWORD, 200], ['bob@example.com', PASSWORD, 200], ['eve@example.com', PASSWORD, 401]] as const) {
+    t.equal(await login(email, password), expected, email)
+  }
+  for (const email of ['ada@example.com', 'bob@example.com']) t.match((await storage.users.findByEmail(email))!.passwordDigest, /^\$argon2id\$/)
 })
 
 t.test('own sign-in: the example begins and ends a session', async t => {

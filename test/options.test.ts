@@ -43,6 +43,8 @@ const ACCEPTED: object[] = [
   { passwords: { blocklist: [] } }, { passwords: { blocklist: ['northwind'] } }, { passwords: { blocklist: false } },
   { passwords: { maxQueue: 1 } }, { passwords: { maxQueue: 100_000 } }, { passwords: { argon2: {} } },
   { passwords: { argon2: CHEAP_COSTS } }, { passwords: { argon2: { memoryKiB: 65_536, iterations: 3, parallelism: 4 } } },
+  { passwords: { algorithm: 'argon2id' } }, { passwords: { algorithm: 'bcrypt' } }, { passwords: { algorithm: 'bcrypt', rounds: 10 } }, { passwords: { algorithm: 'bcrypt', rounds: undefined, argon2: undefined } },
+  { passwords: { verifyForeign: () => false } }, { passwords: { verifyForeign: async () => true, legacy: { foreignMs: 2000 } } }, { passwords: { legacy: {} } }, { passwords: { legacy: { bcryptRounds: 15 } } },
   { registration: {} }, { registration: { open: true } }, { registration: { open: false } },
   { routes: false }, { routes: {} }, { routes: { prefix: '/accounts' } }, { routes: { prefix: '/api/v1/auth' } },
   { hooks: {} }, { hooks: { beforeLogin: noop } }, { hooks: { beforeLogin: [] } }, { hooks: { afterLogin: [noop, noop], authorize: undefined } }
@@ -89,6 +91,16 @@ const REFUSED: ReadonlyArray<readonly [string, object]> = [
   ['passwords.argon2.iterations', { passwords: { argon2: { iterations: 11 } } }], ['passwords.argon2.iterations', { passwords: { argon2: { iterations: 2.5 } } }],
   ['passwords.argon2.parallelism', { passwords: { argon2: { parallelism: 17 } } }], ['passwords.argon2.parallelism', { passwords: { argon2: { parallelism: NaN } } }],
 
+  ['passwords.algorithm', { passwords: { algorithm: MARK } }], ['passwords.algorithm', { passwords: { algorithm: 'argon2i' } }], ['passwords.algorithm', { passwords: { algorithm: ['bcrypt'] } }],
+  ['passwords.rounds', { passwords: { rounds: 12 } }], ['passwords.rounds', { passwords: { algorithm: 'argon2id', rounds: 12 } }],
+  ...[9, 16, 12.5, '12', NUMBER, NaN].map(rounds => ['passwords.rounds', { passwords: { algorithm: 'bcrypt', rounds } }] as const),
+  ['passwords.argon2', { passwords: { algorithm: 'bcrypt', argon2: {} } }], ['passwords.argon2', { passwords: { algorithm: 'bcrypt', argon2: CHEAP_COSTS } }],
+  ['passwords.verifyForeign', { passwords: { verifyForeign: MARK } }], ['passwords.verifyForeign', { passwords: { verifyForeign: {} } }],
+  ['passwords.legacy', { passwords: { legacy: true } }], ['passwords.legacy', { passwords: { legacy: 12 } }], ['passwords.legacy', { passwords: { legacy: [] } }],
+  ...[3, 16, 12.5, '12', NUMBER].map(bcryptRounds => ['passwords.legacy.bcryptRounds', { passwords: { legacy: { bcryptRounds } } }] as const),
+  ...[0, 2001, '100', NUMBER].map(foreignMs => ['passwords.legacy.foreignMs', { passwords: { verifyForeign: noop, legacy: { foreignMs } } }] as const),
+  ['passwords.legacy.foreignMs', { passwords: { legacy: { foreignMs: 100 } } }],
+
   ['registration', { registration: false }], ['registration.open', { registration: { open: 'yes' } }], ['registration.open', { registration: { open: 0 } }],
 
   ['routes', { routes: true }], ['routes', { routes: '/auth' }],
@@ -115,7 +127,7 @@ const inspectBriefly = (options: object) => Object.entries(options).map(([name, 
 
 t.test('null is not taken for an option that was left out', async t => {
   const paths = ['accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'refresh', 'csrf', 'cookies', 'cookies.sameSite', 'cookies.insecure', 'cookies.domain', 'cookies.names', 'cookies.names.access',
-    'passwords', 'passwords.minLength', 'passwords.maxBytes', 'passwords.blocklist', 'passwords.maxQueue', 'passwords.argon2', 'passwords.argon2.memoryKiB', 'registration', 'registration.open', 'routes', 'routes.prefix', 'hooks', 'hooks.beforeLogin']
+    'passwords', 'passwords.minLength', 'passwords.maxBytes', 'passwords.blocklist', 'passwords.maxQueue', 'passwords.argon2', 'passwords.argon2.memoryKiB', 'passwords.algorithm', 'passwords.verifyForeign', 'passwords.legacy', 'passwords.legacy.bcryptRounds', 'registration', 'registration.open', 'routes', 'routes.prefix', 'hooks', 'hooks.beforeLogin']
   for (const path of paths) {
     const options = path.split('.').reduceRight<unknown>((value, name) => ({ [name]: value }), null) as object
     await t.rejects(start(t, options), { code: 'FST_ACCOUNTS_OPTION_INVALID', message: new RegExp(`^Option "${path.replaceAll('.', '\\.')}" `) }, path)
@@ -135,7 +147,7 @@ t.test('an address has no parent domain that could share cookies', async t => {
 })
 
 t.test('a name that no option has is refused at every level', async t => {
-  const paths = ['appURL', 'Secret', 'accessTokenTTL', 'prefix', 'constructor', 'secrets.acess', 'cookies.secure', 'cookies.names.session', 'passwords.minlength', 'passwords.argon2.memoryCost', 'registration.closed', 'routes.path', 'hooks.beforLogin']
+  const paths = ['appURL', 'Secret', 'accessTokenTTL', 'prefix', 'constructor', 'secrets.acess', 'cookies.secure', 'cookies.names.session', 'passwords.minlength', 'passwords.argon2.memoryCost', 'passwords.legacy.rounds', 'registration.closed', 'routes.path', 'hooks.beforLogin']
   for (const path of paths) {
     const options = path.split('.').reduceRight<unknown>((value, name) => ({ [name]: value }), MARK) as object
     const given = path.startsWith('secrets.') ? { secret: undefined, secrets: { access: randomBytes(32), acess: MARK } } : options

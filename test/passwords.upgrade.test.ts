@@ -1,8 +1,12 @@
+import bcrypt from 'bcrypt'
 import t, { type Test } from 'tap'
+import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import { loadHasher } from '../lib/passwords/hasher.ts'
 import type { Storage } from '../types/index.ts'
-import { createApp, openStorage, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
+import { createApp, databaseFile, openStorage, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
 import { CHEAP_COSTS } from './support/counting-hasher.ts'
+import { listen } from './support/events.ts'
+import { openPostgres, schemaName } from './support/postgres.ts'
 import { countCalls, tapStorage } from './support/tapped-storage.ts'
 
 const ADA = { email: 'ada@example.com', password: PASSWORD }
@@ -58,3 +62,46 @@ t.test('P-10 a store that fails at it fails no login, and the next login tries a
   t.equal(await login(), 200)
   t.not(await digest(), old)
 })
+
+/** Two storages on one database. */
+const TWICE: Readonly<Record<string, (t: Test) => Promise<readonly [Storage, Storage]>>> = {
+  async SQLite (t) {
+    const file = databaseFile(t)
+    return [await sqliteStorage(file), await sqliteStorage(file)]
+  },
+  async PostgreSQL (t) {
+    const schema = schemaName(t)
+    return [await openPostgres(t, { schema }), await openPostgres(t, { schema })]
+  }
+}
+
+const KINDS = {
+  bcrypt: async () => await bcrypt.hash(PASSWORD, 4),
+  'another system': async () => `vendor ${PASSWORD}`
+}
+
+for (const [database, open] of Object.entries(TWICE)) {
+  for (const [kind, make] of Object.entries(KINDS)) {
+    t.test(`P-10 of 32 logins at two servers on one ${database} exactly one replaces the digest of ${kind}`, async t => {
+      const storages = await open(t)
+      const [replaced, apps] = [[] as unknown[], [] as Array<Awaited<ReturnType<typeof createApp>>>]
+      for (const storage of storages) {
+        const watched = tapStorage(storage, async (verb, args, call) => {
+          const value = await call()
+          if (verb === 'users.upgradePassword' && value === true) replaced.push(args[2])
+          return value
+        })
+        apps.push(await createApp(t, { storage: watched, passwords: { verifyForeign: (digest, password) => digest === `vendor ${password}` } }))
+      }
+      const { id } = await apps[0]!.app.accounts.users.create({ email: ADA.email })
+      await storages[0].users.changePassword(id, 0, await make())
+      const events = listen(t)
+      const statuses = await Promise.all(Array.from({ length: 32 }, async (_, index) => (await apps[index % 2]!.client().post('/auth/login', ADA)).statusCode))
+      t.strictSame(statuses, Array(32).fill(200))
+      t.strictSame(replaced, [(await storages[1].users.find(id))!.passwordDigest])
+      t.match(replaced, [/^\$argon2id\$v=19\$m=7168,t=5,p=1\$/])
+      t.equal(events.takeNames().filter(name => name === 'password.upgraded').length, 1)
+      t.equal((await apps[1]!.client().post('/auth/login', ADA)).statusCode, 200)
+    })
+  }
+}

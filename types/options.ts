@@ -22,13 +22,35 @@ export interface PasswordHasher {
   verify (digest: string, password: string): Promise<boolean>
 }
 
+/**
+ * Verify a digest of another system: one that is neither an argon2id PHC string nor bcrypt. Do it asynchronously. It has
+ * 2 seconds; a later answer, a throw or anything but `true` is a password that does not fit.
+ * @param password in Unicode NFC; if that does not fit and was not what came, the function is called again with what came
+ */
+export type VerifyForeign = (digest: string, password: string) => boolean | Promise<boolean>
+
 export interface PasswordOptions {
   /** Unicode code points; 8 is the floor. NIST SP 800-63B-4, 3.1.1.2. @default 15 */
   readonly minLength?: number
-  /** UTF-8 bytes; at least 64. @default 1024 */
+  /** UTF-8 bytes; at least 64. With `algorithm: 'bcrypt'` a new password has at most 72, whatever stands here. @default 1024 */
   readonly maxBytes?: number
   /** Words refused beside the built-in list of common passwords; `false`: no list at all. */
   readonly blocklist?: readonly string[] | false
+  /** What new digests are made with. Others are verified as well, and made anew at login. `bcrypt` needs the package of that name. @default 'argon2id' */
+  readonly algorithm?: 'argon2id' | 'bcrypt'
+  /** bcrypt's cost, 10 to 15; only with `algorithm: 'bcrypt'`. @default 12 */
+  readonly rounds?: number
+  readonly verifyForeign?: VerifyForeign
+  /**
+   * The slowest old digests that there may be, so that from the first request on a refused login takes as long for every
+   * account. Left out: from the first such digest on that this process has met.
+   */
+  readonly legacy?: {
+    /** The highest cost of an old bcrypt digest, 4 to 15. Needs the package `bcrypt`. */
+    readonly bcryptRounds?: number
+    /** What `verifyForeign` takes at most, in milliseconds, 1 to 2000. */
+    readonly foreignMs?: number
+  }
   /** argon2id costs; never under the OWASP floor. @default { memoryKiB: 19456, iterations: 2, parallelism: 1 } */
   readonly argon2?: { readonly memoryKiB?: number, readonly iterations?: number, readonly parallelism?: number }
   /** Hashes that may wait for a free core before a login is answered 503. @default 256 */

@@ -16,7 +16,7 @@ export function createLogin ({ storage, passwords, hooks }: AccountsDependencies
 
   return async function login (input, request) {
     const user = await find(input)
-    const fits = await passwords.verify(user?.passwordDigest ?? null, input.password)
+    const fits = await passwords.verify(user?.passwordDigest ?? null, input.password, user?.disabled)
     const failure = passwords.isUsable(input.password) ? judge(user, fits) : 'ill-formed'
     if (failure !== null) {
       const identifier = 'email' in input ? input.email : input.username
@@ -32,7 +32,7 @@ export function createLogin ({ storage, passwords, hooks }: AccountsDependencies
     return issued
   }
 
-  /** A digest of other costs than today's is made anew while the password is known: once, and not at the price of the login. */
+  /** A digest of another kind or other costs than today's is made anew while the password is known: once, and not at the price of the login. */
   async function upgrade ({ id, passwordDigest }: UserRecord, password: string): Promise<void> {
     const { upgradePassword } = storage.users
     if (passwordDigest === null || upgradePassword === undefined || upgrading.has(id) || !passwords.isOutdated(passwordDigest)) return
@@ -40,7 +40,7 @@ export function createLogin ({ storage, passwords, hooks }: AccountsDependencies
     try {
       if (await upgradePassword(id, passwordDigest, await passwords.hash(password))) hooks.record('password.upgraded', { userId: id, request: null })
     } catch {
-      // The storage's boundary has reported it, or the queue is full: the next login tries again.
+      // The storage's boundary has reported it, or the queue is full: the next login tries again. Or it is too long for bcrypt.
     } finally {
       upgrading.delete(id)
     }

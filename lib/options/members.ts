@@ -8,11 +8,12 @@ const KNOWN = {
   secrets: ['access', 'refresh', 'hash'],
   cookies: ['domain', 'sameSite', 'names', 'insecure'],
   'cookies.names': ['access', 'refresh'],
-  passwords: ['minLength', 'maxBytes', 'blocklist', 'argon2', 'maxQueue'],
+  passwords: ['minLength', 'maxBytes', 'blocklist', 'algorithm', 'argon2', 'rounds', 'verifyForeign', 'legacy', 'maxQueue'],
   'passwords.argon2': ['memoryKiB', 'iterations', 'parallelism'],
   mail: ['appName', 'messages'],
   'mail.messages': ['reset-password', 'verify-email', 'change-email', 'email-change-requested', 'email-changed', 'email-taken', 'password-changed', 'session-reused', 'personal-token-created'],
   links: ['resetPassword', 'verifyEmail', 'changeEmail'],
+  'passwords.legacy': ['bcryptRounds', 'foreignMs'],
   registration: ['open'],
   routes: ['prefix'],
   hooks: ['beforeRegister', 'afterRegister', 'beforeLogin', 'afterLogin', 'loginFailed', 'authorize', 'sessionRefreshed', 'sessionReused', 'sessionRevoked', 'passwordChanged']

@@ -1,10 +1,11 @@
-import type { PasswordHasher } from '../../types/options.ts'
 import { FST_ACCOUNTS_PASSWORD_COMMON, FST_ACCOUNTS_PASSWORD_ILL_FORMED, FST_ACCOUNTS_PASSWORD_TOO_LONG, FST_ACCOUNTS_PASSWORD_TOO_SHORT } from '../errors.ts'
 import type { PasswordSettings } from '../options/passwords.ts'
 import { randomId } from '../random.ts'
+import { BCRYPT_MAX_BYTES, bcryptCosts } from './bcrypt.ts'
 import type { Blocklist } from './blocklist.ts'
-import { parsePhc } from './phc.ts'
 import type { Queue } from './queue.ts'
+import type { RefusalTime } from './refusal-time.ts'
+import type { HashingScheme, Scheme } from './scheme.ts'
 
 export interface Passwords {
   /**
@@ -14,23 +15,43 @@ export interface Passwords {
   check (password: string, identity: readonly string[]): void
   /** Whether this could be anybody's password. */
   isUsable (password: string): boolean
-  /** @throws {FST_ACCOUNTS_BUSY} */
+  /**
+   * @throws {FST_ACCOUNTS_BUSY}
+   * @throws {FST_ACCOUNTS_PASSWORD_TOO_LONG} rather than cut anything off
+   */
   hash (password: string): Promise<string>
   /**
-   * Whether the password fits. Takes the time of one verification whatever is wrong: no digest, a foreign or hostile
-   * one, a password that could never have been set.
+   * Whether the password fits. A refusal takes the same time whatever is wrong: no digest, one of any kind, a hostile one,
+   * a password that could never have been set. With `isDisabled` it becomes a refusal even if the password fits.
    * @throws {FST_ACCOUNTS_BUSY}
+   * @throws {FST_ACCOUNTS_PASSWORD_UNVERIFIABLE}
    */
-  verify (digest: string | null, password: string): Promise<boolean>
-  /** Whether a digest costs another than the options say, so that it should be made anew while the password is known. */
+  verify (digest: string | null, password: string, isDisabled?: boolean): Promise<boolean>
+  /** Whether a digest is of another kind or costs than the options say, so that it should be made anew while the password is known. */
   isOutdated (digest: string): boolean
 }
 
+export interface PasswordsDependencies {
+  readonly argon2id: HashingScheme
+  readonly bcrypt: HashingScheme
+  /** `null`: digests of other systems don't fit. */
+  readonly foreign: Scheme | null
+  readonly refusalTime: RefusalTime
+  readonly blocklist: Blocklist
+  readonly queue: Queue
+}
+
 /** Code points are counted, bytes bound, nothing is cut off or trimmed; NIST SP 800-63B-4, 3.1.1.2. */
-export async function createPasswords (settings: PasswordSettings, hasher: PasswordHasher, blocklist: Blocklist, queue: Queue): Promise<Passwords> {
+export async function createPasswords (settings: PasswordSettings, { argon2id, bcrypt, foreign, refusalTime, blocklist, queue }: PasswordsDependencies): Promise<Passwords> {
   const { minLength, maxBytes } = settings
+  const [current, mostBytes] = settings.algorithm === 'bcrypt' ? [bcrypt, BCRYPT_MAX_BYTES] : [argon2id, Infinity]
+  const schemes = [argon2id, bcrypt, ...(foreign === null ? [] : [foreign])]
   // Nobody knows its password: what is verified against it takes as long as a real digest and never fits.
-  const decoy = await hasher.hash(randomId())
+  const decoy = await current.hash(randomId())
+  const costs = current.costsOf(decoy)!
+  const expect = async (scheme: Scheme, costs: string) => { refusalTime.expect(costs, await scheme.prepare?.(costs) ?? null) }
+  await expect(current, costs)
+  if (settings.legacy?.bcryptRounds !== undefined) await expect(bcrypt, bcryptCosts(settings.legacy.bcryptRounds))
   const isUsable = (password: string) => isWellFormed(password) && Buffer.byteLength(password) <= maxBytes
 
   return {
@@ -39,33 +60,47 @@ export async function createPasswords (settings: PasswordSettings, hasher: Passw
       if (!isWellFormed(password)) throw new FST_ACCOUNTS_PASSWORD_ILL_FORMED()
       if (Buffer.byteLength(password) > maxBytes) throw new FST_ACCOUNTS_PASSWORD_TOO_LONG(maxBytes)
       if (length < minLength) throw new FST_ACCOUNTS_PASSWORD_TOO_SHORT(minLength)
+      if (Buffer.byteLength(normalize(password)) > mostBytes) throw new FST_ACCOUNTS_PASSWORD_TOO_LONG(mostBytes)
       if (blocklist.has(password, identity)) throw new FST_ACCOUNTS_PASSWORD_COMMON()
     },
     isUsable,
-    hash: async password => await queue.run(async () => await hasher.hash(normalize(password))),
-    async verify (digest, password) {
-      const canFit = digest !== null && parsePhc(digest) !== null && isUsable(password)
-      const fits = await queue.run(async () => await verifySafely(hasher, canFit ? digest : decoy, canFit ? normalize(password) : 'decoy'))
-      return canFit && fits
+    async hash (password) {
+      const normalized = normalize(password)
+      if (Buffer.byteLength(normalized) > mostBytes) throw new FST_ACCOUNTS_PASSWORD_TOO_LONG(mostBytes)
+      return await queue.run(async () => await current.hash(normalized))
     },
-    isOutdated (digest) {
-      const costs = parsePhc(digest)
-      const { memoryKiB, iterations, parallelism } = settings.argon2
-      return costs === null || costs.memoryKiB !== memoryKiB || costs.iterations !== iterations || costs.parallelism !== parallelism
-    }
+    async verify (digest, password, isDisabled = false) {
+      const scheme = digest !== null && isUsable(password) ? schemes.find(one => one.costsOf(digest) !== null) : undefined
+      const attempt = scheme === undefined ? { scheme: current, digest: decoy, costs } : { scheme, digest: digest!, costs: scheme.costsOf(digest!)! }
+      await expect(attempt.scheme, attempt.costs)
+      const spellings = isUsable(password) ? spellingsOf(password) : ['decoy']
+      const { fits, refusal } = await queue.run(async () => {
+        const refusal = refusalTime.start(spellings.length)
+        return { fits: await fitsOne(attempt, spellings) && scheme !== undefined, refusal }
+      })
+      // Waited for outside of the queue: whoever is refused keeps nobody from being verified.
+      if (fits && !isDisabled) refusal.cancel()
+      else await refusal.due
+      return fits
+    },
+    isOutdated: digest => current.costsOf(digest) !== costs
   }
-}
 
-async function verifySafely (hasher: PasswordHasher, digest: string, password: string): Promise<boolean> {
-  try {
-    return await hasher.verify(digest, password) === true
-  } catch {
+  async function fitsOne ({ scheme, digest, costs }: Attempt, spellings: readonly string[]): Promise<boolean> {
+    for (const spelling of spellings) {
+      if (await refusalTime.measure(costs, async () => await scheme.verify(digest, spelling))) return true
+    }
     return false
   }
 }
 
+interface Attempt { readonly scheme: Scheme, readonly digest: string, readonly costs: string }
+
 /** One and the same password, however the keyboard composes its letters. */
 const normalize = (password: string) => password.normalize('NFC')
+
+/** Other systems have hashed what was typed, as it was. */
+const spellingsOf = (password: string) => [...new Set([normalize(password), password])]
 
 /** Native libraries stop at a NUL, and take every lone surrogate for the same character. */
 const isWellFormed = (password: string) => password.isWellFormed() && !password.includes('\0')

@@ -1,20 +1,26 @@
-// Does the time of a refused login tell why it was refused (A-02)? `node test/soak/timing.js [rounds]`, 1000 rounds
-// unless told. Real requests over a socket, one of each class a round, in an order drawn anew; for every pair of classes
+// Does the time of a refused login tell why it was refused (A-02)? `node test/soak/timing.js [rounds [lanes [part]]]`, 1000
+// rounds and 4 lanes unless told. First on a server that has argon2id digests alone, one request after the other; then on
+// one with old digests, where refusals take a third of a second, in so many lanes side by side (12 minutes).
+// Real requests over a socket, one of each class a round, in an order drawn anew; for every pair of classes
 // the area under the ROC curve (Mann-Whitney) of their times, with its 95 % confidence interval (DeLong). 0.5 tells
 // nothing, 0 and 1 everything. Exit code 1 when a pair is past 0.55 (or 0.45) or its interval past 0.58 (or 0.42).
-import { randomBytes, randomInt } from 'node:crypto'
+import { randomBytes, randomInt, scrypt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
+import bcrypt from 'bcrypt'
 import Database from 'better-sqlite3'
 import Fastify from 'fastify'
 import accounts from 'fastify-accounts'
 import { sqliteStorage } from 'fastify-accounts/kysely'
 
 const ROUNDS = Number(process.argv[2] ?? 1000)
-const WARM_UP = 50
+const LANES = Number(process.argv[3] ?? 4)
+const PART = process.argv[4]
+const WARM_UP = Math.min(50, ROUNDS / 10)
 const MOST = 0.55
 const MOST_OF_INTERVAL = 0.58
 
@@ -39,50 +45,82 @@ const OPEN = {
   'too long': { email: 'ada@example.com', password: PASSWORD.repeat(50) }
 }
 
-const CLASSES = { ...SECRET, ...OPEN }
-
-const folder = mkdtempSync(join(tmpdir(), 'accounts-timing-'))
-const app = await createServer(join(folder, 'accounts.db'))
-const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-try {
-  const times = await measure()
-  process.exitCode = report(times) ? 0 : 1
-} finally {
-  agent.destroy()
-  await app.close()
-  rmSync(folder, { recursive: true, force: true })
+/** The same where people came from other systems. */
+const SECRET_OF_OLD = {
+  unknown: { email: 'nobody@example.com', password: WRONG },
+  argon2id: { email: 'ada@example.com', password: WRONG },
+  'bcrypt 10': { email: 'bcrypt-10@example.com', password: WRONG },
+  'bcrypt 12': { email: 'bcrypt-12@example.com', password: WRONG },
+  foreign: { email: 'foreign@example.com', password: WRONG },
+  disabled: { email: 'disabled@example.com', password: PASSWORD },
+  'disabled, 12': { email: 'disabled-12@example.com', password: PASSWORD },
+  passwordless: { email: 'passwordless@example.com', password: WRONG }
 }
 
-async function createServer (file) {
-  const app = Fastify()
-  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(file) })
-  for (const name of ['ada', 'disabled', 'passwordless', 'hostile']) {
-    await app.accounts.register({ email: `${name}@example.com`, username: name, password: PASSWORD })
+/** What another system may have used: 50 ms. */
+const hashScrypt = async password => `$scrypt$${(await promisify(scrypt)(password, 'salt', 32, { N: 16384, r: 8, p: 1 })).toString('hex')}`
+const OLD = { legacy: { bcryptRounds: 12, foreignMs: 100 }, verifyForeign: async (digest, password) => digest === await hashScrypt(password) }
+
+const PARTS = [
+  { name: 'argon2id', lanes: 1, classes: { ...SECRET, ...OPEN }, passwords: {} },
+  { name: 'old', lanes: LANES, classes: SECRET_OF_OLD, passwords: OLD }
+]
+
+process.exitCode = 0
+for (const { name, lanes, classes, passwords } of PARTS.filter(part => PART === undefined || part.name === PART)) {
+  const folder = mkdtempSync(join(tmpdir(), 'accounts-timing-'))
+  const app = await createServer(join(folder, 'accounts.db'), passwords)
+  try {
+    console.log(`\n${name}: ${ROUNDS} rounds of ${Object.keys(classes).length} classes, ${lanes} at a time, Node ${process.version}`)
+    if (!report(await measure(app, classes, lanes))) process.exitCode = 1
+  } finally {
+    await app.close()
+    rmSync(folder, { recursive: true, force: true })
   }
-  const { id } = await app.accounts.users.findByEmail('disabled@example.com')
-  await app.accounts.users.update(id, { disabled: true })
+}
+
+async function createServer (file, passwords) {
+  const app = Fastify()
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(file), passwords })
+  const digests = {
+    passwordless: null,
+    hostile: HOSTILE,
+    'bcrypt-10': await bcrypt.hash(PASSWORD, 10),
+    'bcrypt-12': await bcrypt.hash(PASSWORD, 12),
+    'disabled-12': await bcrypt.hash(PASSWORD, 12),
+    foreign: await hashScrypt(PASSWORD)
+  }
   const database = new Database(file)
   const set = database.prepare('update accounts_users set password_digest = ? where username = ?')
-  set.run(null, 'passwordless')
-  set.run(HOSTILE, 'hostile')
+  for (const username of ['ada', 'disabled', ...Object.keys(digests)]) {
+    const { id } = await app.accounts.users.create({ email: `${username}@example.com`, username, password: PASSWORD })
+    if (username in digests) set.run(digests[username], username)
+    if (username.startsWith('disabled')) await app.accounts.users.update(id, { disabled: true })
+  }
   database.close()
   await app.listen({ port: 0, host: '127.0.0.1' })
   return app
 }
 
-async function measure () {
-  const names = Object.keys(CLASSES)
+async function measure (app, classes, lanes) {
+  const names = Object.keys(classes)
   const times = Object.fromEntries(names.map(name => [name, []]))
-  for (let round = -WARM_UP; round < ROUNDS; round++) {
-    for (const name of shuffle(names)) {
-      const time = await knock(CLASSES[name])
-      if (round >= 0) times[name].push(time)
+  let round = -WARM_UP
+  await Promise.all(Array.from({ length: lanes }, async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    while (round < ROUNDS) {
+      const isCounted = round++ >= 0
+      for (const name of shuffle(names)) {
+        const time = await knock(app, agent, classes[name])
+        if (isCounted) times[name].push(time)
+      }
     }
-  }
+    agent.destroy()
+  }))
   return times
 }
 
-async function knock (body) {
+async function knock (app, agent, body) {
   const payload = JSON.stringify(body)
   const start = process.hrtime.bigint()
   const sent = request({ port: app.server.address().port, host: '127.0.0.1', agent, method: 'POST', path: '/auth/login', headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) } })
@@ -105,7 +143,6 @@ function shuffle (names) {
 }
 
 function report (times) {
-  console.log(`${ROUNDS} rounds of ${Object.keys(times).length} classes, Node ${process.version}`)
   for (const [name, values] of Object.entries(times)) {
     console.log(`${name.padEnd(13)} median ${quantile(values, 0.5).toFixed(2)} ms, 90 % ${quantile(values, 0.9).toFixed(2)} ms`)
   }
@@ -116,7 +153,7 @@ function report (times) {
   for (const { first, second, auc, margin } of rows) {
     const distance = Math.abs(auc - 0.5)
     const passes = distance <= MOST - 0.5 && distance + margin <= MOST_OF_INTERVAL - 0.5
-    const isJudged = first in SECRET && second in SECRET
+    const isJudged = !(first in OPEN) && !(second in OPEN)
     if (isJudged && !passes) isGood = false
     console.log(`${`${first} / ${second}`.padEnd(28)} ${auc.toFixed(3)} (${(auc - margin).toFixed(3)} to ${(auc + margin).toFixed(3)})${isJudged ? '' : '  (open)'}${passes ? '' : '  FAR'}`)
   }

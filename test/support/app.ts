@@ -30,8 +30,7 @@ export interface TestApp {
  * The plugin on a database of its own, closed with the test. `GET /private` is guarded and answers who calls,
  * `POST /private` likewise. `setup` adds routes before the app is ready.
  */
-export async function createApp (t: Test, options: Partial<AccountsOptions> = {}, setup: (app: FastifyInstance) => void | Promise<void> = () => {}): Promise<TestApp> {
-  const app = Fastify()
+export async function createApp (t: Test, options: Partial<AccountsOptions> = {}, setup: (app: FastifyInstance) => void | Promise<void> = () => {}, app = Fastify()): Promise<TestApp> {
   const secret = randomBytes(32)
   const storage = options.storage ?? await openStorage(t)
   await app.register(accounts, {
@@ -39,7 +38,7 @@ export async function createApp (t: Test, options: Partial<AccountsOptions> = {}
     ...(options.secrets === undefined ? { secret } : {}),
     ...options,
     storage,
-    passwords: { argon2: CHEAP, ...options.passwords }
+    passwords: { ...(options.passwords?.algorithm === 'bcrypt' ? {} : { argon2: CHEAP }), ...options.passwords }
   })
   app.get('/private', { onRequest: app.authenticate }, async request => ({ email: request.principal!.user.email }))
   app.post('/private', { onRequest: app.authenticate }, async request => ({ email: request.principal!.user.email }))

@@ -1,7 +1,12 @@
+import Fastify from 'fastify'
+import { resolvePasswords } from '../../lib/options/passwords.ts'
+import { createBcrypt } from '../../lib/passwords/bcrypt.ts'
 import { loadBlocklist } from '../../lib/passwords/blocklist.ts'
 import { loadHasher } from '../../lib/passwords/hasher.ts'
 import { createPasswords, type Passwords } from '../../lib/passwords/passwords.ts'
 import { createQueue } from '../../lib/passwords/queue.ts'
+import { createRefusalTime } from '../../lib/passwords/refusal-time.ts'
+import { createArgon2id, type HashingScheme } from '../../lib/passwords/scheme.ts'
 import type { PasswordHasher } from '../../types/index.ts'
 
 /** The least that argon2id is allowed to cost. */
@@ -33,10 +38,17 @@ function countHashes (hasher: PasswordHasher): CountingHasher {
 }
 
 /** The password module with its default limits and blocklist, and a count of the hashes that it spends. */
-export async function createCountedPasswords (library?: PasswordHasher): Promise<{ readonly passwords: Passwords, readonly hasher: CountingHasher }> {
+export async function createCountedPasswords (library?: PasswordHasher, bcrypt?: HashingScheme): Promise<{ readonly passwords: Passwords, readonly hasher: CountingHasher }> {
   const hasher = countHashes(library ?? await loadHasher(CHEAP_COSTS))
-  const settings = { minLength: 15, maxBytes: 1024, blocklist: [], argon2: CHEAP_COSTS, maxQueue: 256 }
-  const passwords = await createPasswords(settings, hasher, await loadBlocklist([], []), createQueue(2, 256))
+  const settings = resolvePasswords({ argon2: CHEAP_COSTS })
+  const passwords = await createPasswords(settings, {
+    argon2id: createArgon2id(hasher),
+    bcrypt: bcrypt ?? await createBcrypt(settings, Fastify().log),
+    foreign: null,
+    refusalTime: createRefusalTime(null),
+    blocklist: await loadBlocklist([], []),
+    queue: createQueue(2, 256)
+  })
   // What the module hashes for itself at start is nobody's password.
   hasher.take()
   return { passwords, hasher }

@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import { describe, expect, test } from 'tstyche'
 import accounts, { formatPolicies } from '../../lib/index.ts'
 import { sqliteStorage, type SqliteStorage } from '../../lib/adapters/kysely/index.ts'
-import type { AccountsEvent, AccountsOptions, Check, CookiePrincipal, Guard, ListedSession, Policy, Principal, RoutePolicy, Session, SignedIn, Storage, User, UserList, UserStore } from '../../lib/index.ts'
+import type { AccountsEvent, AccountsOptions, Check, CookiePrincipal, Guard, ListedSession, PasswordOptions, Policy, Principal, RoutePolicy, Session, SignedIn, Storage, User, UserList, UserStore } from '../../lib/index.ts'
 
 declare module 'fastify' {
   interface AccountsUser { readonly plan: 'free' | 'paid' }
@@ -17,6 +17,12 @@ describe('registration', () => {
     expect<AccountsOptions>().type.not.toBeAssignableFrom<{ secret: string, storage: Storage }>()
     expect<AccountsOptions>().type.not.toBeAssignableFrom<{ appUrl: string, secret: string }>()
     expect<AccountsOptions>().type.not.toBeAssignableFrom<{ appUrl: string, secret: string, storage: Storage, refresh: 'sometimes' }>()
+  })
+
+  test('digests of another system are verified by a function of the host', () => {
+    expect<PasswordOptions['verifyForeign']>().type.toBe<((digest: string, password: string) => boolean | Promise<boolean>) | undefined>()
+    expect<PasswordOptions>().type.not.toBeAssignableFrom<{ verifyForeign: (digest: string, password: string) => string }>()
+    expect<PasswordOptions>().type.not.toBeAssignableFrom<{ algorithm: 'md5' }>()
   })
 
   test('a SQLite storage is a storage that can be closed', () => {
