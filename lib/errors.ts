@@ -7,6 +7,18 @@ import { randomFraction } from './random.ts'
 /** A stack trace costs more than the refusal itself, and the place of a refusal is its code. */
 const refusal = (code: string, message: string, statusCode: number) => createError(code, message, statusCode, Error, false)
 
+/** Its only argument: whole seconds after which a further try is of use. They are not in the message. */
+function limit (code: string, message: string) {
+  const Refusal = refusal(code, message, 429)
+  return class extends Refusal {
+    readonly retryAfter: number
+    constructor (retryAfter: number) {
+      super()
+      this.retryAfter = retryAfter
+    }
+  }
+}
+
 // Misconfiguration: thrown while registering.
 export const FST_ACCOUNTS_OPTION_INVALID = createError<[string, string, { readonly cause: unknown }?]>('FST_ACCOUNTS_OPTION_INVALID', 'Option "%s" %s', 500)
 export const FST_ACCOUNTS_POLICY_INVALID = createError<[string, string]>('FST_ACCOUNTS_POLICY_INVALID', '%s %s', 500)
@@ -51,6 +63,10 @@ export const FST_ACCOUNTS_PASSWORD_TOO_LONG = createError<[number]>('FST_ACCOUNT
 export const FST_ACCOUNTS_PASSWORD_ILL_FORMED = refusal('FST_ACCOUNTS_PASSWORD_ILL_FORMED', 'The password holds a NUL or broken Unicode', 422)
 export const FST_ACCOUNTS_PASSWORD_COMMON = refusal('FST_ACCOUNTS_PASSWORD_COMMON', 'The password is too easy to guess: common, repeating, in sequence, or like your name or address', 422)
 
+// How often.
+export const FST_ACCOUNTS_TOO_MANY_ATTEMPTS = limit('FST_ACCOUNTS_TOO_MANY_ATTEMPTS', 'Too many attempts, try again later')
+export const FST_ACCOUNTS_RATE_LIMITED = limit('FST_ACCOUNTS_RATE_LIMITED', 'Too many requests, try again later')
+
 // What we could not do.
 export const FST_ACCOUNTS_LIST_UNSUPPORTED = refusal('FST_ACCOUNTS_LIST_UNSUPPORTED', 'The users store has no list', 501)
 export const FST_ACCOUNTS_COOKIE_TOO_LARGE = createError<[string, number]>('FST_ACCOUNTS_COOKIE_TOO_LARGE', 'Cookie "%s" would have %d bytes; browsers drop more than 4096', 500)
@@ -70,9 +86,10 @@ const CHALLENGES: Readonly<Record<string, string>> = {
   FST_ACCOUNTS_FRESH_LOGIN_REQUIRED: `${CHALLENGE}, error="insufficient_user_authentication"`
 }
 
-/** The headers that an error's answer must carry: `www-authenticate` on 401, `retry-after` (seconds) on 503. */
-export function answerHeaders (error: { readonly code?: string, readonly statusCode?: number }): Record<string, string> {
+/** The headers that an error's answer must carry: `www-authenticate` on 401, `retry-after` (seconds) on 429 and 503. */
+export function answerHeaders (error: { readonly code?: string, readonly statusCode?: number, readonly retryAfter?: number }): Record<string, string> {
   if (error.statusCode === 401) return { 'www-authenticate': CHALLENGES[error.code ?? ''] ?? CHALLENGE }
+  if (error.retryAfter !== undefined) return { 'retry-after': String(error.retryAfter) }
   // Not all at once: clients that were refused together should not come back together.
   if (error.statusCode === 503) return { 'retry-after': String(1 + Math.floor(randomFraction() * 3)) }
   return {}

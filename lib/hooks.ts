@@ -32,7 +32,7 @@ export interface Hooks {
   readonly authorize: ReadonlyArray<AccountsHooks['authorize']>
   /** Publish on `diagnostics_channel` `fastify-accounts`, and log. */
   record (name: AccountsEventName, detail: EventDetail): void
-  /** Record a refusal (401 or 403), once for each error, wherever it is noticed first. */
+  /** Record a refusal (401, 403 or 429), once for each error, wherever it is noticed first. */
   refused (error: { readonly code: string, readonly statusCode: number }, request: FastifyRequest | null): void
 }
 
@@ -40,6 +40,9 @@ const events = channel('fastify-accounts')
 
 /** Decisions that an operator wants to see without being asked. */
 const WARNINGS = new Set<AccountsEventName>(['session.reused', 'storage.failed'])
+
+/** What a duty has recorded itself: a failed login, or one attempt too many. */
+const OWN_EVENT = new Set(['FST_ACCOUNTS_CREDENTIALS_INVALID', 'FST_ACCOUNTS_TOO_MANY_ATTEMPTS'])
 
 export function createHooks (log: FastifyBaseLogger, given: NonNullable<AccountsOptions['hooks']>): Hooks {
   const hooks = Object.fromEntries(HOOK_NAMES.map(name => [name, [given[name] ?? []].flat()])) as unknown as { [Name in AccountsHookName]: Array<AccountsHooks[Name]> }
@@ -83,8 +86,7 @@ export function createHooks (log: FastifyBaseLogger, given: NonNullable<Accounts
     },
     refused (error, request) {
       const { code, statusCode } = error
-      // A failed login has an event of its own.
-      if ((statusCode !== 401 && statusCode !== 403) || code === 'FST_ACCOUNTS_CREDENTIALS_INVALID' || recorded.has(error)) return
+      if (![401, 403, 429].includes(statusCode) || OWN_EVENT.has(code) || recorded.has(error)) return
       recorded.add(error)
       record('request.refused', { request, reason: code })
     }

@@ -9,6 +9,7 @@ import { createPrepare } from './accounts/new-account.ts'
 import { createPasswordChanges } from './accounts/password.ts'
 import { createRegister } from './accounts/register.ts'
 import { createServices } from './accounts/services.ts'
+import { createThrottle, noThrottle } from './accounts/throttle.ts'
 import { createUsers } from './accounts/users.ts'
 import { createAuthorize } from './authorization/authorize.ts'
 import { createGuards } from './authorization/guard.ts'
@@ -27,9 +28,11 @@ import { createRefusalTime } from './passwords/refusal-time.ts'
 import { createArgon2id } from './passwords/scheme.ts'
 import { addCachingHeaders } from './requests/caching.ts'
 import { createOriginGuard } from './requests/origin.ts'
+import { createRateLimit } from './requests/rate-limit.ts'
 import { addRoutes } from './routes/index.ts'
 import { createActivity } from './sessions/activity.ts'
 import { createCookies } from './sessions/cookies.ts'
+import { createDevices, noDevices } from './sessions/devices.ts'
 import { startHousekeeping } from './sessions/housekeeping.ts'
 import { createLiveness } from './sessions/liveness.ts'
 import { createReadPresented } from './sessions/presented.ts'
@@ -59,6 +62,8 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const tokens = createTokens({ access: await createJwts(app, keys.access, 'at+jwt'), refresh: await createJwts(app, keys.refresh, 'rt+jwt') }, settings)
   const cookies = await createCookies(app, settings, routesPath(app, settings.appPath, settings.prefix))
   const originGuard = createOriginGuard(settings.origin, settings.csrf, keys.hash)
+  const devices = settings.throttle === null ? noDevices : createDevices(cookies, keys.hash)
+  const throttle = settings.throttle === null ? noThrottle : createThrottle({ rule: settings.throttle, throttles: storage.throttles!, keys: keys.hash, devices, hooks })
   const blocklist = await loadBlocklist(settings.passwords.blocklist, serviceWords(settings.origin))
   const queue = createQueue(hashesAtOnce(), settings.passwords.maxQueue)
   const { argon2, verifyForeign, legacy } = settings.passwords
@@ -79,7 +84,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const readPresented = createReadPresented(cookies, tokens)
   const refresh = createRefresh({ storage, tokens, activity, liveness, signIn, hooks, settings })
 
-  const dependencies = { settings, storage, passwords, liveness, signIn, signOut, readPresented, hooks }
+  const dependencies = { settings, storage, passwords, liveness, signIn, signOut, readPresented, throttle, hooks }
   const begin = createBegin(dependencies)
   const prepare = createPrepare(dependencies)
   const register = createRegister(dependencies, prepare)
@@ -109,6 +114,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
     if (user === null || user.disabled) throw new FST_ACCOUNTS_CREDENTIALS_INVALID()
     const issued = await begin(user, this.request, remember)
     cookies.set(this, issued, remember)
+    devices.remember(this, user.id, remember)
     hooks.record('login.succeeded', { userId: user.id, sessionId: issued.session.id, request: this.request })
     return issued.session
   })
@@ -119,7 +125,8 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   })
 
   if (settings.prefix !== null) {
-    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword: passwordChanges.change, users, administration, refresh, signOut, readPresented, cookies, hooks, originGuard, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
+    const limitRate = settings.rateLimit === null ? null : await createRateLimit(app, settings.rateLimit)
+    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword: passwordChanges.change, users, administration, refresh, signOut, readPresented, cookies, devices, hooks, originGuard, limitRate, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
   }
 
   const stopHousekeeping = startHousekeeping(storage)

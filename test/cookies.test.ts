@@ -13,9 +13,9 @@ const HTTPS = 'https://app.example.com'
 
 interface SetCookie { readonly name: string, readonly value: string, readonly attributes: Readonly<Record<string, string>> }
 
-/** The `Set-Cookie` lines as a browser reads them; attribute names in lower case, `''` for those without a value. */
+/** The `Set-Cookie` lines of a session as a browser reads them; attribute names in lower case, `''` for those without a value. */
 function setCookies (response: LightMyRequestResponse): SetCookie[] {
-  return [response.headers['set-cookie'] ?? []].flat().map(line => {
+  return [response.headers['set-cookie'] ?? []].flat().filter(line => !/^[\w-]*_device=/.test(line)).map(line => {
     const [pair = '', ...rest] = line.split('; ')
     const attributes = rest.map((part): [string, string] => {
       const [key = '', value = ''] = part.split('=')

@@ -8,6 +8,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { createLogin } from '../lib/accounts/login.ts'
 import type { AccountsDependencies } from '../lib/accounts/dependencies.ts'
+import { noThrottle } from '../lib/accounts/throttle.ts'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import { createHooks } from '../lib/hooks.ts'
 import { guardStorage } from '../lib/storage.ts'
@@ -51,7 +52,8 @@ const REFUSED: Readonly<Record<string, LoginInput>> = {
 async function createAccounts (t: Test) {
   const file = databaseFile(t)
   const storage = await sqliteStorage(file)
-  const app = await createApp(t, { storage })
+  // What each refusal looks like, however many came before.
+  const app = await createApp(t, { storage, throttle: false })
   for (const name of ['ada', 'disabled', 'passwordless', 'hostile', 'foreign', 'bcrypt', 'former']) {
     await app.app.accounts.register({ email: `${name}@example.com`, username: name, password: PASSWORD })
   }
@@ -153,7 +155,7 @@ t.test('A-02 every refused login costs exactly one verification and no hash; of 
   const { passwords, hasher } = await createCountedPasswords()
   const hooks = createHooks(Fastify().log, {})
   // A login that is refused needs no more of the dependencies than these.
-  const dependencies = { storage: guardStorage(storage, () => {}), passwords, hooks } as unknown as AccountsDependencies
+  const dependencies = { storage: guardStorage(storage, () => {}), passwords, throttle: noThrottle, hooks } as unknown as AccountsDependencies
   let begun = 0
   const login = createLogin(dependencies, async () => {
     begun++
@@ -186,7 +188,7 @@ t.test('A-02 whatever is wrong, the library verifies with the costs of today\'s 
 })
 
 t.test('A-02 sign-up with a taken address waits for its hash like any other', async t => {
-  const { client, signedUp } = await createApp(t, { passwords: { maxQueue: 1 } })
+  const { client, signedUp } = await createApp(t, { passwords: { maxQueue: 1 }, throttle: false })
   await signedUp('ada@example.com')
   const register = async (email: string) => await client().post('/auth/register', { email, password: OTHER_PASSWORD })
   const storm = Array.from({ length: 60 }, async () => await client().post('/auth/login', REFUSED['wrong password']))

@@ -25,7 +25,7 @@ export interface SessionRefreshedState extends SessionState { readonly outcome: 
 export interface SessionRevokedState extends SessionState { readonly reason: RevokeReason }
 export interface PasswordChangedState { readonly user: User, readonly request: MaybeRequest }
 
-export type LoginFailure = 'unknown-user' | 'wrong-password' | 'disabled' | 'no-password' | 'ill-formed'
+export type LoginFailure = 'unknown-user' | 'wrong-password' | 'disabled' | 'no-password' | 'ill-formed' | 'throttled'
 export type RefreshOutcome = 'rotated' | 'window' | 'recovered'
 
 /** A hook that is awaited before the act; a rejection refuses it: 403, or the error's own `statusCode` when it is 4xx. */
@@ -72,6 +72,6 @@ export interface AccountsEvent {
 
 export type AccountsEventName =
   | 'account.registered' | 'account.changed' | 'account.deleted'
-  | 'login.succeeded' | 'login.failed'
+  | 'login.succeeded' | 'login.failed' | 'login.throttled' | 'proof.throttled'
   | 'session.rotated' | 'session.window' | 'session.recovered' | 'session.reused' | 'session.revoked'
   | 'password.changed' | 'password.upgraded' | 'request.refused' | 'storage.failed'

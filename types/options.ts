@@ -62,8 +62,8 @@ export interface CookieOptions {
   readonly domain?: string
   /** @default 'lax' */
   readonly sameSite?: 'lax' | 'strict'
-  /** Names without their prefix. @default { access: 'accounts_access', refresh: 'accounts_refresh' } */
-  readonly names?: { readonly access?: string, readonly refresh?: string }
+  /** Names without their prefix. @default { access: 'accounts_access', refresh: 'accounts_refresh', device: 'accounts_device' } */
+  readonly names?: { readonly access?: string, readonly refresh?: string, readonly device?: string }
   /** Accept a plain-http `appUrl` that is not localhost. Warns at every start. @default false */
   readonly insecure?: boolean
 }
@@ -86,6 +86,27 @@ export interface LinkOptions {
   readonly verifyEmail?: (token: string) => string
   /** @default token => `${appUrl}/change-email?token=${token}` */
   readonly changeEmail?: (token: string) => string
+}
+
+/** How often in a row a password may be guessed, by account. Counted in `storage.throttles`, so for all processes together. */
+export interface ThrottleOptions {
+  /** Attempts in a row that wait for nothing; then 30 seconds, a minute, … an hour between any two. @default 5 */
+  readonly free?: number
+  /**
+   * Failures in a row after which no password is taken any more until it is set anew, or 30 days have passed; at most 100
+   * (NIST SP 800-63B-4, 3.2.2). @default 100
+   */
+  readonly limit?: number
+}
+
+/** How much one network (IPv4 address, IPv6 /64) may ask of the plugin's routes, by process. */
+export interface RateLimitOptions {
+  /** Requests in a window. @default 300 */
+  readonly max?: number
+  /** Requests in a window to routes that take a body: those check a secret, hash or send mail. @default 30 */
+  readonly maxSensitive?: number
+  /** @default '1m' */
+  readonly window?: Duration
 }
 
 export interface AccountsOptions {
@@ -121,6 +142,10 @@ export interface AccountsOptions {
   readonly links?: LinkOptions
   /** @default { open: true } */
   readonly registration?: { readonly open?: boolean }
+  /** Limit guesses, by account; `false`: don't. @default { free: 5, limit: 100 } */
+  readonly throttle?: false | ThrottleOptions
+  /** Limit requests to the plugin's routes, by network; `false`: don't. @default { max: 300, maxSensitive: 30, window: '1m' } */
+  readonly rateLimit?: false | RateLimitOptions
   /** `false`: decorators only. @default { prefix: '/auth' } */
   readonly routes?: false | { readonly prefix?: string }
   /**

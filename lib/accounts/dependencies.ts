@@ -6,6 +6,7 @@ import type { ReadPresented } from '../sessions/presented.ts'
 import type { SignIn } from '../sessions/sign-in.ts'
 import type { SignOut } from '../sessions/sign-out.ts'
 import type { GuardedStorage } from '../storage.ts'
+import type { Throttle } from './throttle.ts'
 
 /** What the duties of this folder share. */
 export interface AccountsDependencies {
@@ -16,5 +17,6 @@ export interface AccountsDependencies {
   readonly signIn: SignIn
   readonly signOut: SignOut
   readonly readPresented: ReadPresented
+  readonly throttle: Throttle
   readonly hooks: Hooks
 }

@@ -11,17 +11,22 @@ import { loginKey } from './identifiers.ts'
 export type Login = (input: LoginInput, request: FastifyRequest | null) => Promise<Issued>
 
 /** Check a password and begin a session. Every refusal looks alike and takes alike (ASVS 6.3.8). */
-export function createLogin ({ storage, passwords, hooks }: AccountsDependencies, begin: Begin): Login {
+export function createLogin ({ storage, passwords, throttle, hooks }: AccountsDependencies, begin: Begin): Login {
   const upgrading = new Set<string>()
 
   return async function login (input, request) {
     const user = await find(input)
-    const fits = await passwords.verify(user?.passwordDigest ?? null, input.password, user?.disabled)
-    const failure = passwords.isUsable(input.password) ? judge(user, fits) : 'ill-formed'
-    if (failure !== null) {
+    const report = (name: 'login.failed' | 'login.throttled', reason: LoginFailure) => {
       const identifier = 'email' in input ? input.email : input.username
-      hooks.record('login.failed', { ...(user === null ? {} : { userId: user.id }), reason: failure, request })
-      hooks.notify('loginFailed', { identifier, reason: failure, request })
+      hooks.record(name, { ...(user === null ? {} : { userId: user.id }), reason, request })
+      hooks.notify('loginFailed', { identifier, reason, request })
+    }
+    const failure = await throttle.guard(throttle.bucketOf('login', input, user, request), async () => {
+      const fits = await passwords.verify(user?.passwordDigest ?? null, input.password, user?.disabled)
+      return passwords.isUsable(input.password) ? judge(user, fits) : 'ill-formed'
+    }, failure => failure === null, () => report('login.throttled', 'throttled'))
+    if (failure !== null) {
+      report('login.failed', failure)
       throw new FST_ACCOUNTS_CREDENTIALS_INVALID()
     }
     await hooks.before('beforeLogin', { user: toUser(user!), request })

@@ -26,7 +26,7 @@ export interface PasswordChanges {
   readonly set: SetPassword
 }
 
-export function createPasswordChanges ({ storage, passwords, liveness, signIn, signOut, readPresented, hooks }: AccountsDependencies): PasswordChanges {
+export function createPasswordChanges ({ storage, passwords, throttle, liveness, signIn, signOut, readPresented, hooks }: AccountsDependencies): PasswordChanges {
   /** `null`: the account is no longer as it was read. */
   async function replace (user: UserRecord, digest: string, begin: ((changed: UserRecord) => SessionRecord) | null, request: FastifyRequest | null) {
     const done = await storage.atomically(async stores => {
@@ -57,7 +57,8 @@ export function createPasswordChanges ({ storage, passwords, liveness, signIn, s
     async change (userId, { currentPassword, newPassword }, request) {
       const user = await storage.users.find(userId)
       check(newPassword, user)
-      if (!await passwords.verify(user?.passwordDigest ?? null, currentPassword) || user === null) throw new FST_ACCOUNTS_PASSWORD_WRONG()
+      const fits = await throttle.prove(userId, user, async () => await passwords.verify(user?.passwordDigest ?? null, currentPassword), request)
+      if (!fits || user === null) throw new FST_ACCOUNTS_PASSWORD_WRONG()
       const digest = await passwords.hash(newPassword)
       const remember = await remembers(readPresented(request)[0]?.sessionId)
       const done = await replace(user, digest, changed => signIn.prepare(changed, request, remember), request)

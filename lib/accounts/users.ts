@@ -27,7 +27,7 @@ export interface Users {
   announce (id: string): Promise<void>
 }
 
-export function createUsers ({ storage, passwords, liveness, signOut, hooks }: AccountsDependencies, prepare: Prepare): Users {
+export function createUsers ({ storage, passwords, throttle, liveness, signOut, hooks }: AccountsDependencies, prepare: Prepare): Users {
   const announce = async (id: string) => await liveness.announceUser(id)
 
   async function update (id: string, wanted: UserChange, { request = null, unlessOwner = false }: UpdateContext = {}): Promise<User | null> {
@@ -80,7 +80,7 @@ export function createUsers ({ storage, passwords, liveness, signOut, hooks }: A
     },
     async deleteOwn (id, password, request) {
       const user = await storage.users.find(id)
-      if (!await passwords.verify(user?.passwordDigest ?? null, password)) throw new FST_ACCOUNTS_PASSWORD_WRONG()
+      if (!await throttle.prove(id, user, async () => await passwords.verify(user?.passwordDigest ?? null, password), request)) throw new FST_ACCOUNTS_PASSWORD_WRONG()
       await remove(id, { request })
     }
   }

@@ -7,6 +7,7 @@ import { resolveCookies, type CookieSettings } from './cookies.ts'
 import { resolveMail, type MailSettings } from './mail.ts'
 import { checkMembers, integer, oneOf, refuse } from './members.ts'
 import { resolvePasswords, type PasswordSettings } from './passwords.ts'
+import { resolveRateLimit, resolveThrottle, type RateLimitSettings, type ThrottleSettings } from './throttle.ts'
 
 /** The options, checked, complete and in milliseconds. */
 export interface Settings {
@@ -28,6 +29,9 @@ export interface Settings {
   /** `null` without a mailer. */
   readonly mail: MailSettings | null
   readonly registration: { readonly open: boolean }
+  /** `null`: off, as is the next. */
+  readonly throttle: ThrottleSettings | null
+  readonly rateLimit: RateLimitSettings | null
   /** Where the routes are, `null` without routes. */
   readonly prefix: string | null
   readonly protect: 'none' | 'all'
@@ -43,19 +47,20 @@ export function resolveOptions (options: AccountsOptions): Settings {
   // Defaults stand in for what is left out, not for null.
   const {
     sessionTtl = '365d', maxSessions = 100, refresh = 'transparent', csrf = 'standard', protect = 'none',
-    cookies = {}, passwords = {}, registration = {}, routes = {}, hooks = {}
+    cookies = {}, passwords = {}, registration = {}, throttle = {}, rateLimit = {}, routes = {}, hooks = {}
   } = options
   const url = parseAppUrl(options.appUrl)
   const session = duration(sessionTtl, 'sessionTtl')
   const idle = within(options.refreshTokenTtl, '90d', session, 'refreshTokenTtl', 'sessionTtl')
   const access = within(options.accessTokenTtl, '60m', idle, 'accessTokenTtl', 'refreshTokenTtl')
   if (options.secrets !== undefined) checkMembers(options.secrets, 'secrets')
+  const storage = checkStorage(options.storage)
   return {
     origin: url.origin,
     issuer: url.origin + trimSlash(url.pathname),
     appPath: trimSlash(url.pathname),
     keys: createKeyRing(options),
-    storage: checkStorage(options.storage),
+    storage,
     accessTokenTtl: access,
     refreshTokenTtl: idle,
     sessionTtl: session,
@@ -66,6 +71,8 @@ export function resolveOptions (options: AccountsOptions): Settings {
     passwords: resolvePasswords(passwords),
     mail: resolveMail(options, url.origin + trimSlash(url.pathname)),
     registration: { open: resolveRegistration(registration) },
+    throttle: resolveThrottle(throttle, storage),
+    rateLimit: resolveRateLimit(rateLimit),
     prefix: resolvePrefix(routes),
     protect: oneOf(protect, ['none', 'all'], 'protect'),
     hooks: resolveHooks(hooks)

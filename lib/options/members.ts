@@ -4,10 +4,10 @@ import { FST_ACCOUNTS_OPTION_INVALID } from '../errors.ts'
 
 /** Every option, and of a group of options every member. A name that is not here is refused: most are typing errors. */
 const KNOWN = {
-  '': ['appUrl', 'secret', 'secrets', 'storage', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'maxSessions', 'refresh', 'cookies', 'csrf', 'passwords', 'mailer', 'mail', 'links', 'registration', 'routes', 'protect', 'hooks'],
+  '': ['appUrl', 'secret', 'secrets', 'storage', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'maxSessions', 'refresh', 'cookies', 'csrf', 'passwords', 'mailer', 'mail', 'links', 'registration', 'throttle', 'rateLimit', 'routes', 'protect', 'hooks'],
   secrets: ['access', 'refresh', 'hash'],
   cookies: ['domain', 'sameSite', 'names', 'insecure'],
-  'cookies.names': ['access', 'refresh'],
+  'cookies.names': ['access', 'refresh', 'device'],
   passwords: ['minLength', 'maxBytes', 'blocklist', 'algorithm', 'argon2', 'rounds', 'verifyForeign', 'legacy', 'maxQueue'],
   'passwords.argon2': ['memoryKiB', 'iterations', 'parallelism'],
   mail: ['appName', 'messages'],
@@ -15,6 +15,8 @@ const KNOWN = {
   links: ['resetPassword', 'verifyEmail', 'changeEmail'],
   'passwords.legacy': ['bcryptRounds', 'foreignMs'],
   registration: ['open'],
+  throttle: ['free', 'limit'],
+  rateLimit: ['max', 'maxSensitive', 'window'],
   routes: ['prefix'],
   hooks: ['beforeRegister', 'afterRegister', 'beforeLogin', 'afterLogin', 'loginFailed', 'authorize', 'sessionRefreshed', 'sessionReused', 'sessionRevoked', 'passwordChanged']
 } as const

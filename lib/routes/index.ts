@@ -10,7 +10,9 @@ import type { Users } from '../accounts/users.ts'
 import type { Hooks } from '../hooks.ts'
 import { parseJsonBody } from '../requests/json-body.ts'
 import { isSafe, refuseDuplicates, type OriginGuard } from '../requests/origin.ts'
+import type { LimitRate } from '../requests/rate-limit.ts'
 import type { Cookies } from '../sessions/cookies.ts'
+import type { Devices } from '../sessions/devices.ts'
 import type { ReadPresented } from '../sessions/presented.ts'
 import type { Refresh } from '../sessions/rotation.ts'
 import type { SignOut } from '../sessions/sign-out.ts'
@@ -21,6 +23,7 @@ import { addMe } from './me.ts'
 import { addPassword } from './password.ts'
 import { addRefresh } from './refresh.ts'
 import { addRegister } from './register.ts'
+import { isSensitive } from './route.ts'
 import { addSessions } from './sessions.ts'
 import { addUsers } from './users.ts'
 
@@ -36,8 +39,11 @@ export interface RoutesDependencies {
   readonly signOut: SignOut
   readonly readPresented: ReadPresented
   readonly cookies: Cookies
+  readonly devices: Devices
   readonly hooks: Hooks
   readonly originGuard: OriginGuard
+  /** `null`: requests are not counted. */
+  readonly limitRate: LimitRate | null
   readonly guard: (policy?: Policy) => Guard
   readonly registrationOpen: boolean
 }
@@ -50,7 +56,7 @@ const SINGLE_HEADERS = ['authorization', 'host', 'origin', 'referer', 'content-t
 
 /** All routes of the plugin, in a scope of their own: the host's parsers, validators and error handlers end at its door. */
 export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDependencies): Promise<void> {
-  const { cookies, hooks, originGuard } = dependencies
+  const { cookies, hooks, originGuard, limitRate } = dependencies
   const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => answerError(hooks, error, request, reply)
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, async (request: FastifyRequest, body: Buffer) =>
@@ -61,6 +67,8 @@ export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDep
   })
   scope.addHook('onRequest', async (request, reply) => {
     reply.header('cache-control', 'no-store')
+    // Before all else that costs something.
+    await limitRate?.(request, isSensitive(request))
     refuseDuplicates(request, SINGLE_HEADERS)
     cookies.takeAccess(request, reply)
     cookies.takeRefresh(request, reply)

@@ -5,7 +5,7 @@ import { addRoute } from './route.ts'
 import { ChangeMeBody, DeleteMeBody, NoContent, UserAnswer } from './schemas.ts'
 import { sendCsrfToken } from './signed-in.ts'
 
-export function addMe (app: FastifyInstance, { guard, users, cookies, originGuard }: RoutesDependencies): void {
+export function addMe (app: FastifyInstance, { guard, users, cookies, devices, originGuard }: RoutesDependencies): void {
   addRoute(app, {
     method: 'GET',
     url: '/me',
@@ -47,6 +47,7 @@ export function addMe (app: FastifyInstance, { guard, users, cookies, originGuar
     async handle (request, reply, { password }) {
       await users.deleteOwn(request.principal!.user.id, password, request)
       cookies.clear(reply)
+      devices.forget(reply)
       return null
     }
   })

@@ -3,7 +3,7 @@ import { FST_ACCOUNTS_AUTHENTICATION_REQUIRED } from '../errors.ts'
 import type { RoutesDependencies } from './index.ts'
 import { addRoute } from './route.ts'
 import { SignedInAnswer } from './schemas.ts'
-import { answerSignedIn } from './signed-in.ts'
+import { answerSession } from './signed-in.ts'
 
 export function addRefresh (app: FastifyInstance, dependencies: RoutesDependencies): void {
   const { cookies, originGuard, readPresented, refresh } = dependencies
@@ -20,7 +20,7 @@ export function addRefresh (app: FastifyInstance, dependencies: RoutesDependenci
       for (const { sessionId } of readPresented(request)) originGuard.checkForSession(request, sessionId)
       const refreshed = await refresh(token, request)
       reply.header('accounts-refresh', refreshed.outcome)
-      return answerSignedIn(reply, refreshed, dependencies)
+      return answerSession(reply, refreshed, dependencies)
     }
   })
 }

@@ -6,6 +6,12 @@ import { createShape } from '../shape.ts'
 import { sendJson } from './answers.ts'
 import { errorAnswers } from './schemas.ts'
 
+const IS_HARMLESS = Symbol('fastify-accounts.harmless')
+const HARMLESS = { [IS_HARMLESS]: true }
+
+/** Whether the route of this request may check a secret, hash or send mail: all do that have a body, and any that is not marked. */
+export const isSensitive = (request: FastifyRequest): boolean => !(IS_HARMLESS in request.routeOptions.config)
+
 type Given<Schema extends TSchema | undefined> = Schema extends TSchema ? Static<Schema> : undefined
 
 /** `handle` answers a body, or `null` for 204. */
@@ -36,13 +42,14 @@ export function addRoute<Body extends TSchema | undefined = undefined, Query ext
     method,
     url,
     // In this scope's own order: after the hook that all routes of the plugin share, also where the host protects all.
-    ...(guard === null ? { config: { accounts: false } } : { onRequest: guard }),
+    ...(guard === null ? {} : { onRequest: guard }),
+    config: { ...(guard === null ? { accounts: false } : {}), ...(body === undefined ? HARMLESS : {}) },
     schema: {
       summary,
       tags: ['accounts'],
       ...(body === undefined ? {} : { body: body as TSchema }),
       ...(query === undefined ? {} : { querystring: query as TSchema }),
-      response: { ...answers, ...errorAnswers([400, ...errors, 503]) }
+      response: { ...answers, ...errorAnswers([400, ...errors, 429, 503]) }
     },
     async handler (request, reply) {
       const given = readQuery(query === undefined ? undefined : parseQuery(request.url, numbers)) as Given<Query>

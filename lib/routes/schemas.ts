@@ -75,6 +75,7 @@ const ERRORS: Readonly<Record<number, string>> = {
   413: 'Larger than 16 KiB',
   415: 'Not application/json',
   422: 'Well-formed, but not acceptable',
+  429: 'Too often',
   503: 'Try again later'
 }
 

@@ -10,9 +10,12 @@ import type { Minted } from '../tokens/tokens.ts'
 export interface Cookies {
   readonly readAccess: ReadCookie
   readonly readRefresh: ReadCookie
+  readonly readDevice: ReadCookie
   /** Set one or both cookies; without `remember` they end with the browser, else with their token. */
   set (reply: FastifyReply, tokens: { readonly access: Minted, readonly refresh: Minted | null }, remember: boolean): void
-  /** Clear both, with the attributes that they were set with. */
+  /** Set the cookie of a known browser; `maxAge` in seconds: 0 clears it, `null` lets it end with the browser. */
+  setDevice (reply: FastifyReply, value: string, maxAge: number | null): void
+  /** Clear both cookies of a session, with the attributes that they were set with. */
   clear (reply: FastifyReply): void
   /** The token in it, or `null`. One that came twice is refused and both are cleared: which is ours? @throws {FST_ACCOUNTS_COOKIE_DUPLICATE} */
   takeAccess (request: FastifyRequest, reply: FastifyReply): string | null
@@ -34,6 +37,8 @@ export async function createCookies (app: FastifyInstance, settings: Pick<Settin
   const describe = (name: string, path: string) => ({ name: prefixFor(secure, domain, path) + name, attributes: { ...base, path } })
   const access = describe(names.access, '/')
   const refresh = describe(names.refresh, settings.refresh === 'explicit' ? routesPath : '/')
+  // Also for a host's own login route, wherever that is.
+  const device = describe(names.device, '/')
 
   const write = (reply: FastifyReply, cookie: typeof access, value: string, maxAge: number | null) => {
     const bytes = cookie.name.length + value.length
@@ -63,10 +68,12 @@ export async function createCookies (app: FastifyInstance, settings: Pick<Settin
   return {
     readAccess,
     readRefresh,
+    readDevice: createReadCookie(device.name),
     set (reply, tokens, remember) {
       write(reply, access, tokens.access.token, remember ? maxAge(tokens.access) : null)
       if (tokens.refresh !== null) write(reply, refresh, tokens.refresh.token, remember ? maxAge(tokens.refresh) : null)
     },
+    setDevice (reply, value, maxAge) { write(reply, device, value, maxAge) },
     clear,
     takeAccess ({ headers: { cookie } }, reply) { return single(readAccess(cookie), reply) },
     takeRefresh ({ headers: { cookie } }, reply) { return single(readRefresh(cookie), reply) }

@@ -6,11 +6,14 @@ const EVERY_MS = 3_600_000
 /** An ended session stays for a week, so that questions about it can be answered. */
 const KEEP_MS = 7 * 24 * 3_600_000
 
-/** Forget sessions that ended long ago, now and then; the returned function stops it. */
-export function startHousekeeping (storage: Pick<GuardedStorage, 'sessions'>): () => void {
+/** Forget what ended long ago, now and then; the returned function stops it. */
+export function startHousekeeping (storage: Pick<GuardedStorage, 'sessions' | 'throttles' | 'oneTimeTokens'>): () => void {
   const schedule = (): NodeJS.Timeout => setTimeout(() => {
     // A failure has been reported by the boundary, and the next turn does the same work.
+    const at = new Date(now())
     storage.sessions.deleteEnded(new Date(now() - KEEP_MS)).catch(() => {})
+    storage.throttles?.deleteForgotten(at).catch(() => {})
+    storage.oneTimeTokens?.deleteExpired(at).catch(() => {})
     timer = schedule()
   }, EVERY_MS * (0.5 + randomFraction())).unref()
   let timer = schedule()

@@ -36,6 +36,8 @@ export async function createApp (t: Test, options: Partial<AccountsOptions> = {}
   await app.register(accounts, {
     appUrl: 'http://localhost:3000',
     ...(options.secrets === undefined ? { secret } : {}),
+    // From one address, as all tests are, a few hundred requests come in a moment.
+    rateLimit: false,
     ...options,
     storage,
     passwords: { ...(options.passwords?.algorithm === 'bcrypt' ? {} : { argon2: CHEAP }), ...options.passwords }

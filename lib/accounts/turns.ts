@@ -1,0 +1,99 @@
+import type { Attempt, ThrottleStore } from '../../types/storage.ts'
+import { now } from '../clock.ts'
+import { FST_ACCOUNTS_BUSY, FST_ACCOUNTS_TOO_MANY_ATTEMPTS } from '../errors.ts'
+import type { ThrottleSettings } from '../options/throttle.ts'
+
+/**
+ * Count an attempt at a bucket, then do the `work` that checks a secret; what `isGood` makes the count start anew.
+ * @throws {FST_ACCOUNTS_TOO_MANY_ATTEMPTS} after `onRefused`
+ */
+export type Guard = <T>(bucket: string, work: () => Promise<T>, isGood: (outcome: T) => boolean, onRefused: () => void) => Promise<T>
+
+/** What goes on at one bucket in this process. */
+interface Lane {
+  /** Attempts that were admitted and have not ended. */
+  running: number
+  readonly waiting: Array<{ readonly enter: () => void, readonly refuse: (error: unknown) => void }>
+  /** Somebody sees to those who wait. */
+  attended: boolean
+  /** Tell them that one of the running has ended. */
+  wake: () => void
+}
+
+/** As many as may wait for a hash. */
+const MAX_WAITING = 256
+
+/**
+ * Attempts of one bucket take turns. One that is refused while others run waits for how they end: one success among them
+ * makes it good, so that many right passwords at once are no guesses, and of wrong ones no more are checked than the
+ * rule admits (ASVS 6.3.1).
+ */
+export function createTurns (throttles: Pick<ThrottleStore, 'reset'>, attempt: (bucket: string) => Promise<Attempt>, rule: ThrottleSettings): Guard {
+  const lanes = new Map<string, Lane>()
+
+  return async function guard (bucket, work, isGood, onRefused) {
+    const lane = lanes.get(bucket) ?? openLane(bucket)
+    if (lane.waiting.length >= MAX_WAITING) throw new FST_ACCOUNTS_BUSY()
+    try {
+      await new Promise<void>((resolve, reject) => {
+        lane.waiting.push({ enter: resolve, refuse: reject })
+        if (!lane.attended) void attend(bucket, lane)
+      })
+    } catch (error) {
+      if (error instanceof FST_ACCOUNTS_TOO_MANY_ATTEMPTS) onRefused()
+      throw error
+    }
+    try {
+      const outcome = await work()
+      if (isGood(outcome)) await throttles.reset(bucket)
+      return outcome
+    } finally {
+      lane.running--
+      lane.wake()
+      closeLane(bucket, lane)
+    }
+  }
+
+  /** One after another, in the order in which they came. */
+  async function attend (bucket: string, lane: Lane): Promise<void> {
+    lane.attended = true
+    try {
+      while (lane.waiting.length > 0) {
+        const isAlone = lane.running === 0
+        // Asked for before the attempt, or one that ends meanwhile would be missed.
+        const ended = new Promise<void>(resolve => { lane.wake = resolve })
+        const outcome = await attempt(bucket)
+        if (outcome.admitted) {
+          lane.running++
+          lane.waiting.shift()!.enter()
+        } else if (isAlone) {
+          // All who wait would be told the same.
+          for (const { refuse } of lane.waiting.splice(0)) refuse(new FST_ACCOUNTS_TOO_MANY_ATTEMPTS(secondsUntilNext(outcome, rule)))
+        } else {
+          await ended
+        }
+      }
+    } catch (error) {
+      for (const { refuse } of lane.waiting.splice(0)) refuse(error)
+    } finally {
+      lane.attended = false
+      closeLane(bucket, lane)
+    }
+  }
+
+  function openLane (bucket: string): Lane {
+    const lane: Lane = { running: 0, waiting: [], attended: false, wake () {} }
+    lanes.set(bucket, lane)
+    return lane
+  }
+
+  function closeLane (bucket: string, lane: Lane): void {
+    if (lane.running === 0 && lane.waiting.length === 0 && !lane.attended) lanes.delete(bucket)
+  }
+}
+
+/** After the last attempt that was allowed nothing helps but another password, or being forgotten. */
+function secondsUntilNext ({ count, retryAt }: Attempt, { delays, limit, forgetAfter }: ThrottleSettings): number {
+  const until = count < limit ? retryAt.getTime() : retryAt.getTime() - delays[Math.min(count, delays.length) - 1]! + forgetAfter
+  return Math.max(1, Math.ceil((until - now()) / 1000))
+}

@@ -1,0 +1,50 @@
+import { BlockList, isIP, isIPv4 } from 'node:net'
+import type { FastifyRequest } from 'fastify'
+
+/** The network of the client: of what Fastify takes for its address if that is one, else of the peer. */
+export function clientNetwork (request: FastifyRequest): string {
+  return networkOf(request.ip) ?? networkOf(request.socket.remoteAddress) ?? 'unknown'
+}
+
+/**
+ * The network that counts as one client: an IPv4 address, or the /64 of an IPv6 one, as whoever has one address there
+ * has them all. An IPv4 address that is mapped into IPv6 (RFC 4291, 2.5.5.2) is itself; translated and tunnelled ones
+ * (`64:ff9b::`, `2002::`) are not, as they come by another way. `null` for what is no address.
+ */
+export function networkOf (address: string | undefined): string | null {
+  if (address === undefined || isIP(address) === 0) return null
+  if (isIPv4(address)) return address
+  const groups = groupsOf(address)
+  if (groups.slice(0, 5).every(group => group === 0) && groups[5] === 0xffff) return groups.slice(6).flatMap(group => [group >> 8, group & 0xff]).join('.')
+  return `${groups.slice(0, 4).map(group => group.toString(16)).join(':')}::/64`
+}
+
+/** The eight groups of what is an IPv6 address; its zone names an interface of this machine, not a client. */
+function groupsOf (address: string): number[] {
+  const [head = '', tail] = address.replace(/%.*$/s, '').split('::') as [string, string?]
+  const [left, right] = [read(head), read(tail ?? '')]
+  return [...left, ...new Array<number>(8 - left.length - right.length).fill(0), ...right]
+}
+
+function read (part: string): number[] {
+  return part === '' ? [] : part.split(':').flatMap(group => group.includes('.') ? readDotted(group) : [parseInt(group, 16)])
+}
+
+function readDotted (text: string): number[] {
+  const [a, b, c, d] = text.split('.').map(Number) as [number, number, number, number]
+  return [a * 256 + b, c * 256 + d]
+}
+
+const LOCAL = new BlockList()
+for (const [network, prefix, family] of [
+  ['127.0.0.0', 8, 'ipv4'], ['10.0.0.0', 8, 'ipv4'], ['172.16.0.0', 12, 'ipv4'], ['192.168.0.0', 16, 'ipv4'], ['169.254.0.0', 16, 'ipv4'],
+  ['::1', 128, 'ipv6'], ['fc00::', 7, 'ipv6'], ['fe80::', 10, 'ipv6']
+] as const) LOCAL.addSubnet(network, prefix, family)
+
+/** Whether all clients are likely to look like one: the peer is a proxy of ours that `trustProxy` does not know. */
+export function isBehindUnknownProxy (request: FastifyRequest): boolean {
+  // Fastify offers the list of addresses only under `trustProxy`.
+  if (request.ips !== undefined || request.headers['x-forwarded-for'] === undefined) return false
+  const family = isIP(request.ip)
+  return family !== 0 && LOCAL.check(request.ip, family === 4 ? 'ipv4' : 'ipv6')
+}
