@@ -146,7 +146,7 @@ t.test('a refusal of the address is permanent, any other is not', async t => {
   const mailer = open(t, smtp, ANY_CERTIFICATE)
   for (const [refuse, code, reply, permanent] of [
     ['connect', 421, 'too busy', false], ['connect', 554, 'not you', false], ['sender', 550, 'not you', false], ['sender', 451, 'later', false],
-    ['recipient', 550, '5.1.1 no such user', true], ['recipient', 550, 'no such user', true], ['recipient', 552, '5.2.2 full', true], ['recipient', 451, '4.7.1 greylisted', false], 
+    ['recipient', 550, '5.1.1 no such user', true], ['recipient', 550, 'no such user', true], ['recipient', 552, '5.2.2 full', true], ['recipient', 451, '4.7.1 greylisted', false],
     ['recipient', 554, '5.7.1 relay access denied', false], ['recipient', 503, 'bad sequence', false],
     ['data', 451, 'later', false], ['data', 554, '5.7.1 spam', false], ['data', 554, 'transaction failed', false], ['data', 550, '5.1.1 no such user', true]
   ] as const) {
