@@ -73,6 +73,7 @@ export const FST_ACCOUNTS_COOKIE_TOO_LARGE = createError<[string, number]>('FST_
 export const FST_ACCOUNTS_INTERNAL = createError('FST_ACCOUNTS_INTERNAL', 'Internal error', 500)
 export const FST_ACCOUNTS_STORAGE_UNAVAILABLE = refusal('FST_ACCOUNTS_STORAGE_UNAVAILABLE', 'The account storage is unavailable, try again later', 503)
 export const FST_ACCOUNTS_PASSWORD_UNVERIFIABLE = refusal('FST_ACCOUNTS_PASSWORD_UNVERIFIABLE', 'This password can not be checked at the moment, try again later', 503)
+export const FST_ACCOUNTS_MAIL_FAILED = createError<[string]>('FST_ACCOUNTS_MAIL_FAILED', 'The mail could not be sent: %s', 503, Error, false)
 export const FST_ACCOUNTS_BUSY = refusal('FST_ACCOUNTS_BUSY', 'Too many logins at once, try again later', 503)
 
 /** What a 401 asks for (RFC 9110, 11.6.1). */

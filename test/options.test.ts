@@ -212,3 +212,41 @@ t.test('the options stay as the caller gave them', async t => {
   const options = deepFreeze({ cookies: { names: { access: 'a' } }, passwords: { blocklist: ['northwind'], argon2: { memoryKiB: 19_456 } }, hooks: { afterLogin: [noop] }, routes: { prefix: '/a' } }) as object
   await t.resolves(start(t, options))
 })
+
+const MAILER = { send: async () => {} }
+const own = (path: string) => (token: string) => `${HTTPS}${path}${token}`
+
+t.test('mail: what makes sense is taken, and resolved', async t => {
+  const { users, sessions } = await shared
+  const resolve = (options: object) => resolveOptions({ appUrl: 'https://app.example.com:8443/shop/', secret: randomBytes(32), storage: { users, sessions } as Storage, ...options }).mail
+  t.equal(resolve({}), null)
+  t.match(resolve({ mailer: MAILER }), { mailer: MAILER, appName: 'app.example.com:8443', appUrl: 'https://app.example.com:8443/shop', messages: {} })
+  for (const options of [
+    { mailer: { ...MAILER, verify: async () => {}, close: async () => {} } }, { mailer: new (class { async send () {} })() },
+    { mailer: MAILER, mail: {}, links: {} }, { mailer: MAILER, mail: { appName: 'Ada\'s Shop & Söhne' } }, { mailer: MAILER, mail: { messages: {} } }, { mailer: MAILER, mail: { messages: { 'reset-password': () => null, 'email-taken': undefined } } },
+    { appUrl: HTTPS, mailer: MAILER, links: { resetPassword: own('/r/'), verifyEmail: own('/#'), changeEmail: own('/c?x=1&t=') } }
+  ]) await t.resolves(start(t, options), JSON.stringify(options))
+})
+
+t.test('mail: what makes no sense is refused by name, never with its value', async t => {
+  const withMailer = (options: object) => ({ appUrl: HTTPS, mailer: MAILER, ...options })
+  const refused: ReadonlyArray<readonly [string, object]> = [
+    ['mail', { mail: {} }], ['links', { links: {} }], ['mail', { mail: null }], ['links', { links: null }],
+    ...[null, MARK, 7, true, async () => {}].map(mailer => ['mailer', { mailer }] as const), ['mailer', { mailer: Promise.resolve(MAILER) }],
+    ['mailer.send', { mailer: {} }], ['mailer.send', { mailer: [] }], ['mailer.send', { mailer: { send: MARK } }], ['mailer.send', { mailer: { send: null } }], ['mailer.verify', { mailer: { ...MAILER, verify: true } }], ['mailer.close', { mailer: { ...MAILER, close: MARK } }],
+    ...[null, MARK, [], 7].flatMap(value => [['mail', withMailer({ mail: value })], ['links', withMailer({ links: value })], ['mail.messages', withMailer({ mail: { messages: value } })]] as const),
+    ...[null, '', ' ', 7, `${MARK}\r\nBcc: x`, `${MARK}\u2028`, `${MARK}\u202e`, ` ${MARK}`, MARK.repeat(20)].map(appName => ['mail.appName', withMailer({ mail: { appName } })] as const),
+    ['mail.from', withMailer({ mail: { from: MARK } })], ['mail.messages.welcome', withMailer({ mail: { messages: { welcome: MARK } } })], ['links.magic', withMailer({ links: { magic: MARK } })],
+    ...[null, MARK, {}].map(message => ['mail.messages.reset-password', withMailer({ mail: { messages: { 'reset-password': message } } })] as const),
+    ...(['resetPassword', 'verifyEmail', 'changeEmail'] as const).flatMap(name => [
+      null, `${HTTPS}/${MARK}`, {}, () => {}, () => null, async (token: string) => `${HTTPS}/${token}`, () => MARK, () => `${HTTPS}/${MARK}`, (token: string) => `/${token}`, (token: string) => token, (token: string) => `https://${MARK}.example/${token}`,
+      (token: string) => `http://app.example.com/${token}`, (token: string) => `${HTTPS}:8443/${token}`, (token: string) => `${HTTPS}.${MARK}.example/${token}`, (token: string) => `https://ada:${MARK}@app.example.com/${token}`, (token: string) => `https://${token}@app.example.com/`,
+      (token: string) => `//app.example.com/${token}`, (token: string) => `javascript:${token}`, (token: string) => `${HTTPS}/${token}/${token}`, (token: string) => `${HTTPS}/${token.slice(1)}`, (token: string) => `${HTTPS}/${token.toLowerCase()}`, (token: string) => `${HTTPS}/${token}?${'x'.repeat(2000)}`
+    ].map(maker => [`links.${name}`, withMailer({ links: { [name]: maker } })] as const))
+  ]
+  for (const [path, options] of refused) {
+    const error = await start(t, options).then(() => null, (thrown: Error & { code?: string }) => thrown)
+    t.match(error, { code: 'FST_ACCOUNTS_OPTION_INVALID', message: new RegExp(`^Option "${path.replaceAll('.', '\\.')}" `) }, escape(`${path} ${JSON.stringify(options, (_name, value: unknown) => typeof value === 'function' ? String(value) : value)}`))
+    t.notMatch(error?.message, new RegExp(`${MARK}|probe-`))
+  }
+})

@@ -30,7 +30,8 @@ export function emailKey (email: string): string | null {
   const parts = email.split('@')
   const [local = '', domain = ''] = parts
   const ascii = canonicalDomain(domain)
-  if (parts.length !== 2 || ascii === null || !LOCAL_PART.test(local) || Buffer.byteLength(local) > 64) return null
+  // An encoded word (RFC 2047) is made of permitted letters, but some readers decode it, and find another address in it.
+  if (parts.length !== 2 || ascii === null || local.includes('=?') || !LOCAL_PART.test(local) || Buffer.byteLength(local) > 64) return null
   const key = `${local.normalize('NFC').toLowerCase()}@${ascii}`
   return Buffer.byteLength(email) > 254 || Buffer.byteLength(key) > 254 ? null : key
 }

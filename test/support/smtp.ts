@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { SMTPServer, type SMTPServerAddress, type SMTPServerSession } from 'smtp-server'
 import type { Test } from 'tap'
@@ -8,7 +8,7 @@ import { readMail, type ReadMail } from './read-mail.ts'
 
 type Step = 'connect' | 'login' | 'sender' | 'recipient' | 'data'
 
-export interface SmtpOptions {
+interface SmtpOptions {
   /** @default 'starttls' */
   readonly tls?: 'none' | 'starttls' | 'implicit'
   /** Who may send; left out: everybody. */
@@ -18,14 +18,14 @@ export interface SmtpOptions {
 }
 
 /** What goes wrong, from now on. */
-export type SmtpTrouble =
+type SmtpTrouble =
   | { readonly refuse: Step, readonly code: number, readonly reply?: string }
   /** `silence`: connections are taken, and nothing is said. `tarpit`: a greeting that never ends, a byte at a time. */
   | 'silence' | 'tarpit'
   /** The connection is cut when the message has begun to arrive. `cut after data`: when it has arrived whole. */
   | 'cut in data' | 'cut after data'
 
-export interface ReceivedMail extends ReadMail {
+interface ReceivedMail extends ReadMail {
   /** The addresses of the envelope: MAIL FROM, and each RCPT TO. */
   readonly from: string
   readonly to: readonly string[]
@@ -62,9 +62,8 @@ export async function startSmtp (t: Test, { tls = 'starttls', user, hideSmtpUtf8
   let trouble: SmtpTrouble | null = null
 
   const refusal = (step: Step) => typeof trouble === 'object' && trouble?.refuse === step ? Object.assign(new Error(trouble.reply ?? 'as the test has it'), { responseCode: trouble.code }) : null
-  const cut = () => { for (const socket of sockets) socket.resetAndDestroy() }
+  const cut = () => { for (const socket of sockets) socket.destroy() }
 
-  // It never listens itself: connections are handed to it, so that the port stays ours when it is to be silent or away.
   const server = new SMTPServer({
     logger: false,
     disableReverseLookup: true,
@@ -98,14 +97,21 @@ export async function startSmtp (t: Test, { tls = 'starttls', user, hideSmtpUtf8
     }
   })
   server.on('error', () => {})
+  server.listen(0, '127.0.0.1')
+  await once(server.server, 'listening')
+  t.teardown(() => { server.close() })
 
+  // A network in front of it, that can be cut: the socket below a TLS socket of this process can't (Node 20 crashes).
   const front = createServer(socket => {
     counts.connections++
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket)).on('error', () => {})
     if (trouble === 'silence') return
     if (trouble === 'tarpit') return drip(socket)
-    server.server.emit('connection', socket)
+    const upstream = connect((server.server.address() as AddressInfo).port, '127.0.0.1')
+    upstream.on('error', () => {}).on('close', () => socket.destroy())
+    socket.on('close', () => upstream.destroy())
+    socket.pipe(upstream).pipe(socket)
   })
   const start = async (port: number) => {
     front.listen(port, '127.0.0.1')
