@@ -54,6 +54,7 @@ export const FST_ACCOUNTS_MEDIA_TYPE_UNSUPPORTED = refusal('FST_ACCOUNTS_MEDIA_T
 export const FST_ACCOUNTS_LAST_OWNER = refusal('FST_ACCOUNTS_LAST_OWNER', 'The last active owner must stay one', 409)
 export const FST_ACCOUNTS_EMAIL_TAKEN = refusal('FST_ACCOUNTS_EMAIL_TAKEN', 'This e-mail address has an account already', 409)
 export const FST_ACCOUNTS_USERNAME_TAKEN = refusal('FST_ACCOUNTS_USERNAME_TAKEN', 'This user name is taken', 409)
+export const FST_ACCOUNTS_LINK_INVALID = refusal('FST_ACCOUNTS_LINK_INVALID', 'The link is invalid, has expired, or was used already', 422)
 export const FST_ACCOUNTS_EMAIL_INVALID = refusal('FST_ACCOUNTS_EMAIL_INVALID', 'Not a usable e-mail address', 422)
 export const FST_ACCOUNTS_USERNAME_INVALID = refusal('FST_ACCOUNTS_USERNAME_INVALID', 'A user name has 3 to 32 characters: letters, digits, dot, hyphen, underscore; it starts with a letter or digit', 422)
 export const FST_ACCOUNTS_NAME_INVALID = refusal('FST_ACCOUNTS_NAME_INVALID', 'A name has at most 200 characters and no control characters', 422)
@@ -68,6 +69,7 @@ export const FST_ACCOUNTS_TOO_MANY_ATTEMPTS = limit('FST_ACCOUNTS_TOO_MANY_ATTEM
 export const FST_ACCOUNTS_RATE_LIMITED = limit('FST_ACCOUNTS_RATE_LIMITED', 'Too many requests, try again later')
 
 // What we could not do.
+export const FST_ACCOUNTS_MAIL_UNSUPPORTED = refusal('FST_ACCOUNTS_MAIL_UNSUPPORTED', 'There is no mailer', 501)
 export const FST_ACCOUNTS_LIST_UNSUPPORTED = refusal('FST_ACCOUNTS_LIST_UNSUPPORTED', 'The users store has no list', 501)
 export const FST_ACCOUNTS_COOKIE_TOO_LARGE = createError<[string, number]>('FST_ACCOUNTS_COOKIE_TOO_LARGE', 'Cookie "%s" would have %d bytes; browsers drop more than 4096', 500)
 export const FST_ACCOUNTS_INTERNAL = createError('FST_ACCOUNTS_INTERNAL', 'Internal error', 500)

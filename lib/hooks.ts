@@ -10,7 +10,7 @@ import { clientAddress } from './requests/client.ts'
 type State<Name extends AccountsHookName> = Parameters<AccountsHooks[Name]>[0]
 type BeforeName = 'beforeRegister' | 'beforeLogin'
 type AfterName = 'afterRegister' | 'afterLogin'
-type NoticeName = 'loginFailed' | 'sessionRefreshed' | 'sessionReused' | 'sessionRevoked' | 'passwordChanged'
+type NoticeName = 'loginFailed' | 'sessionRefreshed' | 'sessionReused' | 'sessionRevoked' | 'passwordChanged' | 'mailFailed'
 
 /** What a decision was about; no secret may be among it. */
 interface EventDetail {
@@ -39,7 +39,7 @@ export interface Hooks {
 const events = channel('fastify-accounts')
 
 /** Decisions that an operator wants to see without being asked. */
-const WARNINGS = new Set<AccountsEventName>(['session.reused', 'storage.failed'])
+const WARNINGS = new Set<AccountsEventName>(['session.reused', 'storage.failed', 'mail.failed', 'mail.given-up'])
 
 /** What a duty has recorded itself: a failed login, or one attempt too many. */
 const OWN_EVENT = new Set(['FST_ACCOUNTS_CREDENTIALS_INVALID', 'FST_ACCOUNTS_TOO_MANY_ATTEMPTS'])

@@ -3,10 +3,13 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { AccountsOptions } from '../types/options.ts'
 import type { Policy } from '../types/policy.ts'
 import { createAdministration } from './accounts/administration.ts'
+import { createEmails } from './accounts/emails.ts'
+import { createExport } from './accounts/export.ts'
 import { createListUsers } from './accounts/list.ts'
 import { createBegin, createLogin } from './accounts/login.ts'
 import { createPrepare } from './accounts/new-account.ts'
 import { createPasswordChanges } from './accounts/password.ts'
+import { createRecovery } from './accounts/recovery.ts'
 import { createRegister } from './accounts/register.ts'
 import { createServices } from './accounts/services.ts'
 import { createThrottle, noThrottle } from './accounts/throttle.ts'
@@ -17,6 +20,7 @@ import { protectRoutes } from './authorization/protect.ts'
 import { createAccessCookie } from './credentials/access-cookie.ts'
 import { FST_ACCOUNTS_CREDENTIALS_INVALID } from './errors.ts'
 import { createHooks } from './hooks.ts'
+import { startMail } from './mail/mail.ts'
 import { resolveOptions } from './options/index.ts'
 import { createBcrypt } from './passwords/bcrypt.ts'
 import { loadBlocklist } from './passwords/blocklist.ts'
@@ -42,6 +46,7 @@ import { createSignOut } from './sessions/sign-out.ts'
 import { createSignals } from './sessions/signals.ts'
 import { guardStorage } from './storage.ts'
 import { createJwts } from './tokens/jwt.ts'
+import { createOneTimeTokens } from './tokens/one-time.ts'
 import { createTokens } from './tokens/tokens.ts'
 
 /** Sessions and verified tokens that a process remembers at most; about 2 KiB each. */
@@ -60,6 +65,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   })
 
   const tokens = createTokens({ access: await createJwts(app, keys.access, 'at+jwt'), refresh: await createJwts(app, keys.refresh, 'rt+jwt') }, settings)
+  const oneTimeTokens = createOneTimeTokens(keys.hash)
   const cookies = await createCookies(app, settings, routesPath(app, settings.appPath, settings.prefix))
   const originGuard = createOriginGuard(settings.origin, settings.csrf, keys.hash)
   const devices = settings.throttle === null ? noDevices : createDevices(cookies, keys.hash)
@@ -76,15 +82,17 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
     queue
   })
 
+  const mail = startMail({ settings: settings.mail, storage, oneTimeTokens, hooks, log: app.log })
+  const { post } = mail
   const activity = createActivity(storage.sessions, ROTATION_WINDOW)
   const liveness = createLiveness({ storage, feed: settings.storage.feed, capacity: CAPACITY })
   const signals = createSignals(liveness)
   const signIn = createSignIn(tokens, settings)
   const signOut = createSignOut(storage, liveness, hooks)
   const readPresented = createReadPresented(cookies, tokens)
-  const refresh = createRefresh({ storage, tokens, activity, liveness, signIn, hooks, settings })
+  const refresh = createRefresh({ storage, tokens, activity, liveness, signIn, post, hooks, settings })
 
-  const dependencies = { settings, storage, passwords, liveness, signIn, signOut, readPresented, throttle, hooks }
+  const dependencies = { settings, storage, passwords, liveness, signIn, signOut, readPresented, throttle, oneTimeTokens, post, hooks }
   const begin = createBegin(dependencies)
   const prepare = createPrepare(dependencies)
   const register = createRegister(dependencies, prepare)
@@ -92,6 +100,9 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const passwordChanges = createPasswordChanges(dependencies)
   const users = createUsers(dependencies, prepare)
   const listUsers = createListUsers(dependencies)
+  const exportUser = createExport(dependencies)
+  const recovery = settings.mail === null ? null : createRecovery(dependencies)
+  const emails = settings.mail === null ? null : createEmails(dependencies)
   const administration = storage.users.list === undefined ? null : createAdministration(users, signOut)
 
   const transparent = settings.refresh === 'transparent' ? refresh : null
@@ -100,7 +111,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const guard = (policy: Policy = {}) => guards.make(policy, 'Policy')
   const authorize = createAuthorize(hooks)
   const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
-  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, policies })
+  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, policies })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)
@@ -126,7 +137,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
 
   if (settings.prefix !== null) {
     const limitRate = settings.rateLimit === null ? null : await createRateLimit(app, settings.rateLimit)
-    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword: passwordChanges.change, users, administration, refresh, signOut, readPresented, cookies, devices, hooks, originGuard, limitRate, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
+    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword: passwordChanges.change, users, administration, recovery, emails, refresh, signOut, readPresented, cookies, devices, hooks, originGuard, limitRate, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
   }
 
   const stopHousekeeping = startHousekeeping(storage)
@@ -136,6 +147,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
     stopHousekeeping()
     liveness.close()
     await activity.close()
+    await mail.close()
     await settings.storage.close?.()
   })
 }

@@ -75,7 +75,7 @@ t.test('which hooks a day of an account calls, in which order, with which state'
 t.test('the services call the same hooks, with request: null', async t => {
   const { hooks, take, takeNames } = recordAll()
   const { app } = await createApp(t, { hooks })
-  const { user } = await app.accounts.register({ email: EMAIL, password: PASSWORD })
+  const { user } = (await app.accounts.register({ email: EMAIL, password: PASSWORD }))!
   await app.accounts.login({ email: EMAIL, password: PASSWORD })
   await app.accounts.login({ email: EMAIL, password: OTHER_PASSWORD }).catch(() => {})
   await app.accounts.passwords.change(user.id, { currentPassword: PASSWORD, newPassword: OTHER_PASSWORD })
@@ -107,7 +107,7 @@ t.test('beforeRegister comes after the checks and before anything is stored; aft
   })
   app.accounts.addHook('afterRegister', async ({ session }) => {
     await settle()
-    order.push(`after ${await storage.sessions.find(session.id) === null ? 'nothing' : 'stored'}`)
+    order.push(`after ${await storage.sessions.find(session!.id) === null ? 'nothing' : 'stored'}`)
   })
   for (const body of [{ email: 'no address', password: PASSWORD }, { email: EMAIL, password: 'short' }, { email: EMAIL, username: '?', password: PASSWORD }]) {
     t.equal((await client().post('/auth/register', body)).statusCode, 422)

@@ -135,7 +135,7 @@ t.test('a policy is read when its guard is made: changing it afterwards opens no
   policy.optional = true
   policy.roles.push('user')
   t.equal((await app.inject('/route')).statusCode, 401)
-  const { user, accessToken } = await app.accounts.register({ email: 'ada@example.com', password: 'violet harbor 92 lantern' })
+  const { user, accessToken } = (await app.accounts.register({ email: 'ada@example.com', password: 'violet harbor 92 lantern' }))!
   await app.accounts.users.update(user.id, { roles: ['user'] })
   t.equal((await app.inject({ url: '/route', cookies: { accounts_access: accessToken } })).statusCode, 403)
 })

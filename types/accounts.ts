@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { AccountsHookName, AccountsHooks } from './hooks.ts'
 import type { RoutePolicy } from './policy.ts'
 import type { ListedSession, Session, User } from './principal.ts'
-import type { UserChange } from './storage.ts'
+import type { OneTimeTokenRecord, OutboxRecord, RevokeReason, UserChange } from './storage.ts'
 
 /** The request on whose behalf a service acts: its address, user agent and presented session. */
 export interface ServiceContext { readonly request?: FastifyRequest | null }
@@ -42,6 +42,18 @@ export interface UserList {
   readonly next: string | null
 }
 
+/** All that is stored on a person, for themselves (GDPR, article 15). */
+export interface AccountExport {
+  readonly user: User
+  readonly hasPassword: boolean
+  /** Also those that ended within the last week. */
+  readonly sessions: ReadonlyArray<Omit<ListedSession, 'current'> & { readonly userAgent: string | null, readonly remember: boolean, readonly revokedAt: Date | null, readonly revokeReason: RevokeReason | null }>
+  /** Links in mail that still work; their tokens are not stored. */
+  readonly links: ReadonlyArray<Pick<OneTimeTokenRecord, 'purpose' | 'email' | 'createdAt' | 'expiresAt'>>
+  /** Mail that waits to be sent. */
+  readonly mails: ReadonlyArray<Omit<OutboxRecord, 'id' | 'userId'>>
+}
+
 export type LoginInput = ({ readonly email: string } | { readonly username: string }) & {
   readonly password: string
   readonly remember?: boolean
@@ -63,12 +75,13 @@ export interface SignedIn {
 /** The services behind the routes, for a host's own routes, jobs and tests. */
 export interface Accounts {
   /**
-   * Create an account and begin its first session.
+   * Create an account and begin its first session; `null`: its address has to be verified first, by the link in a mail,
+   * and the caller must not learn whether it is new.
    * @throws {FST_ACCOUNTS_EMAIL_TAKEN} or `_INVALID`
    * @throws {FST_ACCOUNTS_USERNAME_TAKEN} or `_INVALID`
    * @throws {FST_ACCOUNTS_PASSWORD_TOO_SHORT} or `_TOO_LONG`, `_ILL_FORMED`, `_COMMON`
    */
-  register (input: Registration, context?: ServiceContext): Promise<SignedIn>
+  register (input: Registration, context?: ServiceContext): Promise<SignedIn | null>
   /**
    * Check a password and begin a session.
    * @throws {FST_ACCOUNTS_CREDENTIALS_INVALID} whatever was wrong
@@ -93,6 +106,41 @@ export interface Accounts {
      * @throws {FST_ACCOUNTS_PASSWORD_TOO_SHORT} or `_TOO_LONG`, `_ILL_FORMED`, `_COMMON`
      */
     set (userId: string, newPassword: string, context?: ServiceContext): Promise<User | null>
+    /**
+     * Mail a link to the address of an account, if there is one; nobody learns whether.
+     * @throws {FST_ACCOUNTS_EMAIL_INVALID}
+     * @throws {FST_ACCOUNTS_MAIL_UNSUPPORTED} there is no mailer
+     */
+    forgot (email: string, context?: ServiceContext): Promise<void>
+    /**
+     * Set a password by the token of such a link, and end every session.
+     * @throws {FST_ACCOUNTS_LINK_INVALID}
+     * @throws {FST_ACCOUNTS_PASSWORD_TOO_SHORT} or `_TOO_LONG`, `_ILL_FORMED`, `_COMMON`; the token stays good
+     * @throws {FST_ACCOUNTS_MAIL_UNSUPPORTED}
+     */
+    reset (token: string, newPassword: string, context?: ServiceContext): Promise<User>
+  }
+  readonly emails: {
+    /**
+     * Take the token of a link that proves an address: of a new account, or the new one of an old account.
+     * @throws {FST_ACCOUNTS_LINK_INVALID}
+     * @throws {FST_ACCOUNTS_EMAIL_TAKEN}
+     * @throws {FST_ACCOUNTS_MAIL_UNSUPPORTED}
+     */
+    verify (token: string, context?: ServiceContext): Promise<User>
+    /**
+     * Mail a link to verify an address, if an account waits for it; nobody learns whether.
+     * @throws {FST_ACCOUNTS_EMAIL_INVALID}
+     * @throws {FST_ACCOUNTS_MAIL_UNSUPPORTED}
+     */
+    resend (email: string, context?: ServiceContext): Promise<void>
+    /**
+     * Mail a link to the new address of a user who has proved the password, and a word to the old one.
+     * @throws {FST_ACCOUNTS_EMAIL_INVALID}
+     * @throws {FST_ACCOUNTS_PASSWORD_WRONG}
+     * @throws {FST_ACCOUNTS_MAIL_UNSUPPORTED}
+     */
+    change (userId: string, change: { readonly email: string, readonly password: string }, context?: ServiceContext): Promise<void>
   }
   readonly users: {
     find (id: string): Promise<User | null>
@@ -119,6 +167,8 @@ export interface Accounts {
     update (id: string, change: UserChange, context?: ServiceContext): Promise<User | null>
     /** `false`: no such user. @throws {FST_ACCOUNTS_LAST_OWNER} */
     delete (id: string, context?: ServiceContext): Promise<boolean>
+    /** All that is stored on a user, but for digests; `null`: no such user. */
+    export (id: string): Promise<AccountExport | null>
     /** Say that a user has changed, where the host itself did it, in a users table of its own: verdicts in memory end. */
     announce (id: string): Promise<void>
   }

@@ -13,6 +13,8 @@ export interface RegisterState {
   readonly request: MaybeRequest
 }
 export interface LoginState { readonly user: User, readonly request: MaybeRequest }
+/** `session` is `null` where the address has to be verified before anybody signs in. */
+export interface RegisteredState { readonly user: User, readonly session: Session | null, readonly request: MaybeRequest }
 export interface SignedInState { readonly user: User, readonly session: Session, readonly request: MaybeRequest }
 export interface LoginFailedState {
   /** What was submitted; such an account need not exist. */
@@ -23,9 +25,15 @@ export interface LoginFailedState {
 export interface SessionState { readonly userId: string, readonly sessionId: string, readonly request: MaybeRequest }
 export interface SessionRefreshedState extends SessionState { readonly outcome: RefreshOutcome }
 export interface SessionRevokedState extends SessionState { readonly reason: RevokeReason }
+export interface MailFailedState {
+  readonly kind: string
+  readonly userId: string | null
+  /** How often it was tried. */
+  readonly attempts: number
+}
 export interface PasswordChangedState { readonly user: User, readonly request: MaybeRequest }
 
-export type LoginFailure = 'unknown-user' | 'wrong-password' | 'disabled' | 'no-password' | 'ill-formed' | 'throttled'
+export type LoginFailure = 'unknown-user' | 'wrong-password' | 'disabled' | 'no-password' | 'unverified' | 'ill-formed' | 'throttled'
 export type RefreshOutcome = 'rotated' | 'window' | 'recovered'
 
 /** A hook that is awaited before the act; a rejection refuses it: 403, or the error's own `statusCode` when it is 4xx. */
@@ -39,7 +47,8 @@ type Notice<State> = (state: State) => void | Promise<void>
 export interface AccountsHooks {
   /** The input is well-formed and the password accepted; nothing is stored yet. */
   beforeRegister: Before<RegisterState>
-  afterRegister: After<SignedInState>
+  /** The account exists. Not waited for where `session` is `null`: the time of the answer would tell that it is new. */
+  afterRegister: After<RegisteredState>
   /** The password was right; no session exists yet. */
   beforeLogin: Before<LoginState>
   afterLogin: After<SignedInState>
@@ -51,6 +60,8 @@ export interface AccountsHooks {
   sessionReused: Notice<SessionState>
   sessionRevoked: Notice<SessionRevokedState>
   passwordChanged: Notice<PasswordChangedState>
+  /** A mail was given up: refused for good, or not accepted for a day. */
+  mailFailed: Notice<MailFailedState>
 }
 
 export type AccountsHookName = keyof AccountsHooks
@@ -74,4 +85,6 @@ export type AccountsEventName =
   | 'account.registered' | 'account.changed' | 'account.deleted'
   | 'login.succeeded' | 'login.failed' | 'login.throttled' | 'proof.throttled'
   | 'session.rotated' | 'session.window' | 'session.recovered' | 'session.reused' | 'session.revoked'
-  | 'password.changed' | 'password.upgraded' | 'request.refused' | 'storage.failed'
+  | 'password.changed' | 'password.upgraded' | 'password.reset' | 'email.verified' | 'email.changed'
+  | 'mail.sent' | 'mail.failed' | 'mail.given-up'
+  | 'request.refused' | 'storage.failed'

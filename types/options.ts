@@ -73,6 +73,11 @@ export interface MailOptions {
   readonly appName?: string
   /** Texts in place of the package's own, by kind. One that fails is logged, and the package's own text sent. */
   readonly messages?: { readonly [Kind in MailKind]?: MailMessage<Kind> }
+  /**
+   * For how long links work, from when they are sent: at least a minute; at most 30 minutes, 7 days and a day.
+   * @default { resetPassword: '15m', verifyEmail: '1d', changeEmail: '1h' }
+   */
+  readonly linkTtl?: { readonly resetPassword?: Duration, readonly verifyEmail?: Duration, readonly changeEmail?: Duration }
 }
 
 /**
@@ -140,8 +145,12 @@ export interface AccountsOptions {
   readonly mail?: MailOptions
   /** Only with a `mailer`. */
   readonly links?: LinkOptions
-  /** @default { open: true } */
-  readonly registration?: { readonly open?: boolean }
+  /**
+   * `open: false`: nobody signs up. `verifyEmail`: an address must be proved by the link in a mail before anybody logs in
+   * with it, and signing up answers the same whether the address has an account or not.
+   * @default { open: true, verifyEmail: true if there is a mailer }
+   */
+  readonly registration?: { readonly open?: boolean, readonly verifyEmail?: boolean }
   /** Limit guesses, by account; `false`: don't. @default { free: 5, limit: 100 } */
   readonly throttle?: false | ThrottleOptions
   /** Limit requests to the plugin's routes, by network; `false`: don't. @default { max: 300, maxSensitive: 30, window: '1m' } */

@@ -1,4 +1,5 @@
 import type { Hooks } from '../hooks.ts'
+import type { Post } from '../mail/post.ts'
 import type { Settings } from '../options/index.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import type { Liveness } from '../sessions/liveness.ts'
@@ -6,6 +7,7 @@ import type { ReadPresented } from '../sessions/presented.ts'
 import type { SignIn } from '../sessions/sign-in.ts'
 import type { SignOut } from '../sessions/sign-out.ts'
 import type { GuardedStorage } from '../storage.ts'
+import type { OneTimeTokens } from '../tokens/one-time.ts'
 import type { Throttle } from './throttle.ts'
 
 /** What the duties of this folder share. */
@@ -18,5 +20,7 @@ export interface AccountsDependencies {
   readonly signOut: SignOut
   readonly readPresented: ReadPresented
   readonly throttle: Throttle
+  readonly oneTimeTokens: OneTimeTokens
+  readonly post: Post
   readonly hooks: Hooks
 }

@@ -11,7 +11,7 @@ import { loginKey } from './identifiers.ts'
 export type Login = (input: LoginInput, request: FastifyRequest | null) => Promise<Issued>
 
 /** Check a password and begin a session. Every refusal looks alike and takes alike (ASVS 6.3.8). */
-export function createLogin ({ storage, passwords, throttle, hooks }: AccountsDependencies, begin: Begin): Login {
+export function createLogin ({ settings, storage, passwords, throttle, hooks }: AccountsDependencies, begin: Begin): Login {
   const upgrading = new Set<string>()
 
   return async function login (input, request) {
@@ -22,7 +22,8 @@ export function createLogin ({ storage, passwords, throttle, hooks }: AccountsDe
       hooks.notify('loginFailed', { identifier, reason, request })
     }
     const failure = await throttle.guard(throttle.bucketOf('login', input, user, request), async () => {
-      const fits = await passwords.verify(user?.passwordDigest ?? null, input.password, user?.disabled)
+      const isBarred = user !== null && whyBarred(user) !== null
+      const fits = await passwords.verify(user?.passwordDigest ?? null, input.password, isBarred)
       return passwords.isUsable(input.password) ? judge(user, fits) : 'ill-formed'
     }, failure => failure === null, () => report('login.throttled', 'throttled'))
     if (failure !== null) {
@@ -51,19 +52,23 @@ export function createLogin ({ storage, passwords, throttle, hooks }: AccountsDe
     }
   }
 
+  /** The state counts only after the password: what is told apart must not be told to who does not know it. */
+  function judge (user: UserRecord | null, fits: boolean): LoginFailure | null {
+    if (user === null) return 'unknown-user'
+    if (user.passwordDigest === null) return 'no-password'
+    return fits ? whyBarred(user) : 'wrong-password'
+  }
+
+  function whyBarred ({ disabled, emailVerified }: UserRecord): LoginFailure | null {
+    if (disabled) return 'disabled'
+    return settings.registration.verifyEmail && !emailVerified ? 'unverified' : null
+  }
+
   async function find (input: LoginInput): Promise<UserRecord | null> {
     const found = loginKey(input)
     if (found === null) return null
     return found.by === 'email' ? await storage.users.findByEmail(found.key) : await storage.users.findByUsername?.(found.key) ?? null
   }
-}
-
-/** The state counts only after the password: what is told apart must not be told to who does not know it. */
-function judge (user: UserRecord | null, fits: boolean): LoginFailure | null {
-  if (user === null) return 'unknown-user'
-  if (user.passwordDigest === null) return 'no-password'
-  if (!fits) return 'wrong-password'
-  return user.disabled ? 'disabled' : null
 }
 
 export type Begin = (user: UserRecord, request: FastifyRequest | null, remember: boolean) => Promise<Issued>

@@ -26,7 +26,7 @@ export interface PasswordChanges {
   readonly set: SetPassword
 }
 
-export function createPasswordChanges ({ storage, passwords, throttle, liveness, signIn, signOut, readPresented, hooks }: AccountsDependencies): PasswordChanges {
+export function createPasswordChanges ({ storage, passwords, throttle, liveness, signIn, signOut, readPresented, post, hooks }: AccountsDependencies): PasswordChanges {
   /** `null`: the account is no longer as it was read. */
   async function replace (user: UserRecord, digest: string, begin: ((changed: UserRecord) => SessionRecord) | null, request: FastifyRequest | null) {
     const done = await storage.atomically(async stores => {
@@ -35,9 +35,11 @@ export function createPasswordChanges ({ storage, passwords, throttle, liveness,
       const ended = await stores.sessions.revokeAllForUser(user.id, { at: new Date(now()), reason: 'password-changed' })
       const session = begin?.(changed)
       if (session !== undefined) await signIn.store(stores.sessions, session, [])
+      await post.enqueue(stores, { kind: 'password-changed', user: changed, request })
       return { changed, ended, session }
     })
     if (done === null) return null
+    post.kick()
     signOut.announce(user.id, done.ended, 'password-changed', request)
     hooks.record('password.changed', { userId: user.id, ...(done.session === undefined ? {} : { sessionId: done.session.id }), request })
     hooks.notify('passwordChanged', { user: toUser(done.changed), request })

@@ -1,12 +1,16 @@
 import type { Accounts, SignedIn } from '../../types/accounts.ts'
 import { now } from '../clock.ts'
+import { FST_ACCOUNTS_MAIL_UNSUPPORTED } from '../errors.ts'
 import { toListedSession } from '../sessions/records.ts'
 import type { Issued } from '../sessions/sign-in.ts'
 import type { AccountsDependencies } from './dependencies.ts'
+import type { Emails } from './emails.ts'
+import type { ExportUser } from './export.ts'
 import { isId } from './identifiers.ts'
 import type { ListUsers } from './list.ts'
 import type { Login } from './login.ts'
 import type { PasswordChanges } from './password.ts'
+import type { Recovery } from './recovery.ts'
 import type { Register } from './register.ts'
 import type { Users } from './users.ts'
 
@@ -16,13 +20,20 @@ export interface Duties {
   readonly passwordChanges: PasswordChanges
   readonly users: Users
   readonly listUsers: ListUsers
+  readonly exportUser: ExportUser
+  /** `null`: there is no mailer. */
+  readonly recovery: Recovery | null
+  readonly emails: Emails | null
   readonly policies: Accounts['policies']
 }
 
 /** What a host calls as `app.accounts`. */
-export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, listUsers, policies }: Duties): Accounts {
+export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, policies }: Duties): Accounts {
   return {
-    register: async (input, { request = null } = {}) => toSignedIn(await register(input, request)),
+    async register (input, { request = null } = {}) {
+      const issued = await register(input, request)
+      return issued === null ? null : toSignedIn(issued)
+    },
     login: async (input, { request = null } = {}) => toSignedIn(await login(input, request)),
     sessions: {
       async list (userId, currentId) {
@@ -35,7 +46,14 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
     },
     passwords: {
       change: async (userId, passwords, { request = null } = {}) => toSignedIn(await passwordChanges.change(userId, passwords, request)),
-      set: async (userId, newPassword, { request = null } = {}) => await passwordChanges.set(userId, newPassword, request)
+      set: async (userId, newPassword, { request = null } = {}) => await passwordChanges.set(userId, newPassword, request),
+      forgot: async (email, { request = null } = {}) => await byMail(recovery).forgot(email, request),
+      reset: async (token, newPassword, { request = null } = {}) => await byMail(recovery).reset(token, newPassword, request)
+    },
+    emails: {
+      verify: async (token, { request = null } = {}) => await byMail(emails).verify(token, request),
+      resend: async (email, { request = null } = {}) => await byMail(emails).resend(email, request),
+      change: async (userId, change, { request = null } = {}) => await byMail(emails).change(userId, change, request)
     },
     users: {
       find: users.find,
@@ -45,11 +63,18 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
       create: users.create,
       update: async (id, change, { request = null } = {}) => await users.update(id, change, { request }),
       delete: users.delete,
+      export: exportUser,
       announce: users.announce
     },
     policies,
     addHook: hooks.add
   }
+}
+
+/** @throws {FST_ACCOUNTS_MAIL_UNSUPPORTED} */
+function byMail<Duty> (duty: Duty | null): Duty {
+  if (duty === null) throw new FST_ACCOUNTS_MAIL_UNSUPPORTED()
+  return duty
 }
 
 function toSignedIn ({ user, session, access, refresh }: Issued): SignedIn {

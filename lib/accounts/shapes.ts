@@ -22,3 +22,4 @@ export const readListQuery = createShape('query', Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 }))
 }, closed))
 export const readNewPassword = createShape('newPassword', Text)
+export const readText = createShape('argument', Text)

@@ -55,6 +55,8 @@ export function createUsers ({ storage, passwords, throttle, liveness, signOut, 
     const { deleted, ended } = await storage.atomically(async stores => {
       const outcome = await stores.users.delete(id)
       if (outcome === 'last-owner') throw new FST_ACCOUNTS_LAST_OWNER()
+      await stores.oneTimeTokens?.deleteForUser(id)
+      await stores.outbox?.deleteForUser(id)
       return { deleted: outcome === 'deleted', ended: await stores.sessions.deleteAllForUser(id) }
     })
     signOut.announce(id, ended, 'deleted', request)

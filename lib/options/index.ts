@@ -28,7 +28,7 @@ export interface Settings {
   readonly passwords: PasswordSettings
   /** `null` without a mailer. */
   readonly mail: MailSettings | null
-  readonly registration: { readonly open: boolean }
+  readonly registration: { readonly open: boolean, readonly verifyEmail: boolean }
   /** `null`: off, as is the next. */
   readonly throttle: ThrottleSettings | null
   readonly rateLimit: RateLimitSettings | null
@@ -70,7 +70,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
     csrf: oneOf(csrf, ['standard', 'strict'], 'csrf'),
     passwords: resolvePasswords(passwords),
     mail: resolveMail(options, url.origin + trimSlash(url.pathname)),
-    registration: { open: resolveRegistration(registration) },
+    registration: resolveRegistration(registration, options.mailer !== undefined),
     throttle: resolveThrottle(throttle, storage),
     rateLimit: resolveRateLimit(rateLimit),
     prefix: resolvePrefix(routes),
@@ -89,10 +89,13 @@ function parseAppUrl (appUrl: unknown): URL {
   return url
 }
 
-function resolveRegistration (options: { readonly open?: boolean }): boolean {
+function resolveRegistration (options: NonNullable<AccountsOptions['registration']>, hasMailer: boolean): Settings['registration'] {
   checkMembers(options, 'registration')
-  const { open = true } = options
-  return typeof open === 'boolean' ? open : refuse('registration.open', 'must be true or false')
+  const { open = true, verifyEmail = hasMailer } = options
+  if (typeof open !== 'boolean') refuse('registration.open', 'must be true or false')
+  if (typeof verifyEmail !== 'boolean') refuse('registration.verifyEmail', 'must be true or false')
+  if (verifyEmail && !hasMailer) refuse('registration.verifyEmail', 'needs a mailer')
+  return { open, verifyEmail }
 }
 
 function resolvePrefix (routes: NonNullable<AccountsOptions['routes']>): string | null {

@@ -10,15 +10,16 @@ const KNOWN = {
   'cookies.names': ['access', 'refresh', 'device'],
   passwords: ['minLength', 'maxBytes', 'blocklist', 'algorithm', 'argon2', 'rounds', 'verifyForeign', 'legacy', 'maxQueue'],
   'passwords.argon2': ['memoryKiB', 'iterations', 'parallelism'],
-  mail: ['appName', 'messages'],
+  mail: ['appName', 'messages', 'linkTtl'],
+  'mail.linkTtl': ['resetPassword', 'verifyEmail', 'changeEmail'],
   'mail.messages': ['reset-password', 'verify-email', 'change-email', 'email-change-requested', 'email-changed', 'email-taken', 'password-changed', 'session-reused', 'personal-token-created'],
   links: ['resetPassword', 'verifyEmail', 'changeEmail'],
   'passwords.legacy': ['bcryptRounds', 'foreignMs'],
-  registration: ['open'],
+  registration: ['open', 'verifyEmail'],
   throttle: ['free', 'limit'],
   rateLimit: ['max', 'maxSensitive', 'window'],
   routes: ['prefix'],
-  hooks: ['beforeRegister', 'afterRegister', 'beforeLogin', 'afterLogin', 'loginFailed', 'authorize', 'sessionRefreshed', 'sessionReused', 'sessionRevoked', 'passwordChanged']
+  hooks: ['beforeRegister', 'afterRegister', 'beforeLogin', 'afterLogin', 'loginFailed', 'authorize', 'sessionRefreshed', 'sessionReused', 'sessionRevoked', 'passwordChanged', 'mailFailed']
 } as const
 
 export const HOOK_NAMES: readonly AccountsHookName[] = KNOWN.hooks

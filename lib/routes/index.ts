@@ -3,8 +3,10 @@ import type { Accounts } from '../../types/accounts.ts'
 import type { Guard } from '../../types/fastify.ts'
 import type { Policy } from '../../types/policy.ts'
 import type { Administration } from '../accounts/administration.ts'
+import type { Emails } from '../accounts/emails.ts'
 import type { ChangePassword } from '../accounts/password.ts'
 import type { Login } from '../accounts/login.ts'
+import type { Recovery } from '../accounts/recovery.ts'
 import type { Register } from '../accounts/register.ts'
 import type { Users } from '../accounts/users.ts'
 import type { Hooks } from '../hooks.ts'
@@ -17,6 +19,7 @@ import type { ReadPresented } from '../sessions/presented.ts'
 import type { Refresh } from '../sessions/rotation.ts'
 import type { SignOut } from '../sessions/sign-out.ts'
 import { answerError } from './answers.ts'
+import { addEmail } from './email.ts'
 import { addLogin } from './login.ts'
 import { addLogout } from './logout.ts'
 import { addMe } from './me.ts'
@@ -35,6 +38,9 @@ export interface RoutesDependencies {
   readonly users: Users
   /** `null`: the users store has no list. */
   readonly administration: Administration | null
+  /** `null`: there is no mailer. */
+  readonly recovery: Recovery | null
+  readonly emails: Emails | null
   readonly refresh: Refresh
   readonly signOut: SignOut
   readonly readPresented: ReadPresented
@@ -83,5 +89,6 @@ export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDep
   addMe(scope, dependencies)
   addSessions(scope, dependencies)
   addPassword(scope, dependencies)
+  addEmail(scope, dependencies)
   addUsers(scope, dependencies)
 }

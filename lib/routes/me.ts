@@ -2,10 +2,10 @@ import type { FastifyInstance } from 'fastify'
 import { FST_ACCOUNTS_AUTHENTICATION_REQUIRED } from '../errors.ts'
 import type { RoutesDependencies } from './index.ts'
 import { addRoute } from './route.ts'
-import { ChangeMeBody, DeleteMeBody, NoContent, UserAnswer } from './schemas.ts'
+import { ChangeMeBody, DeleteMeBody, ExportAnswer, NoContent, UserAnswer } from './schemas.ts'
 import { sendCsrfToken } from './signed-in.ts'
 
-export function addMe (app: FastifyInstance, { guard, users, cookies, devices, originGuard }: RoutesDependencies): void {
+export function addMe (app: FastifyInstance, { guard, accounts, users, cookies, devices, originGuard }: RoutesDependencies): void {
   addRoute(app, {
     method: 'GET',
     url: '/me',
@@ -17,6 +17,21 @@ export function addMe (app: FastifyInstance, { guard, users, cookies, devices, o
       const principal = request.principal!
       if (principal.via === 'cookie') sendCsrfToken(reply, principal.session.id, originGuard)
       return { user: principal.user }
+    }
+  })
+
+  addRoute(app, {
+    method: 'GET',
+    url: '/me/export',
+    summary: 'All that is stored on who is signed in',
+    guard: guard({ via: 'cookie', fresh: '15m' }),
+    answers: { 200: ExportAnswer },
+    errors: [401],
+    async handle (request, reply) {
+      const exported = await accounts.users.export(request.principal!.user.id)
+      if (exported === null) throw new FST_ACCOUNTS_AUTHENTICATION_REQUIRED()
+      reply.header('content-disposition', 'attachment; filename="account.json"')
+      return exported
     }
   })
 

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { RoutesDependencies } from './index.ts'
 import { addRoute } from './route.ts'
-import { ChangePasswordBody, NoContent } from './schemas.ts'
+import { Accepted, ChangePasswordBody, EmailBody, NoContent, ResetPasswordBody } from './schemas.ts'
 import { answerSignedIn } from './signed-in.ts'
 
 export function addPassword (app: FastifyInstance, dependencies: RoutesDependencies): void {
@@ -15,6 +15,42 @@ export function addPassword (app: FastifyInstance, dependencies: RoutesDependenc
     errors: [401, 403, 413, 415, 422],
     async handle (request, reply, body) {
       answerSignedIn(reply, await dependencies.changePassword(request.principal!.user.id, body, request), dependencies)
+      return null
+    }
+  })
+
+  const { recovery, originGuard, cookies, readPresented } = dependencies
+  if (recovery === null) return
+
+  addRoute(app, {
+    method: 'POST',
+    url: '/password/forgot',
+    summary: 'Mail a link to set another password, if the address has an account',
+    guard: null,
+    body: EmailBody,
+    answers: { 202: Accepted },
+    errors: [403, 413, 415, 422],
+    async handle (request, reply, { email }) {
+      originGuard.checkWithoutSession(request)
+      await recovery.forgot(email, request)
+      reply.code(202)
+      return {}
+    }
+  })
+
+  addRoute(app, {
+    method: 'POST',
+    url: '/password/reset',
+    summary: 'Set another password by the token of a link; ends every session',
+    guard: null,
+    body: ResetPasswordBody,
+    answers: { 204: NoContent },
+    errors: [403, 413, 415, 422],
+    async handle (request, reply, { token, password }) {
+      originGuard.checkWithoutSession(request)
+      const { id } = await recovery.reset(token, password, request)
+      // What this browser still holds of the account is dead.
+      if (readPresented(request).some(({ userId }) => userId === id)) cookies.clear(reply)
       return null
     }
   })

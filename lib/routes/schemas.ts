@@ -19,6 +19,12 @@ export const ChangeMeBody = Type.Object({ name: Type.Union([Name, Type.Null()]) 
 export const DeleteMeBody = Type.Object({ password: Password }, closed)
 export const ChangePasswordBody = Type.Object({ currentPassword: Password, newPassword: Password }, closed)
 
+const Token = Type.String({ description: 'The token of a link in a mail', maxLength: 512 })
+export const EmailBody = Type.Object({ email: Email }, closed)
+export const ResetPasswordBody = Type.Object({ token: Token, password: Password }, closed)
+export const VerifyEmailBody = Type.Object({ token: Token }, closed)
+export const ChangeEmailBody = Type.Object({ email: Email, password: Password }, closed)
+
 export const ChangeUserBody = Type.Object({
   disabled: Type.Optional(Type.Boolean({ description: 'true: nobody logs in any more, and every session ends for good' })),
   roles: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 64, description: 'All that the user is to have' }))
@@ -57,6 +63,35 @@ export const SessionsAnswer = Type.Object({
     current: Type.Boolean()
   }))
 })
+const OrNull = (schema: TSchema) => Type.Union([schema, Type.Null()])
+
+export const ExportAnswer = Type.Object({
+  user: User,
+  hasPassword: Type.Boolean(),
+  sessions: Type.Array(Type.Object({
+    ...SessionFields,
+    lastSeenAt: Time,
+    device: Type.String(),
+    address: OrNull(Type.String()),
+    userAgent: OrNull(Type.String()),
+    remember: Type.Boolean(),
+    revokedAt: OrNull(Time),
+    revokeReason: OrNull(Type.String())
+  })),
+  links: Type.Array(Type.Object({ purpose: Type.String(), email: Type.String(), createdAt: Time, expiresAt: Time })),
+  mails: Type.Array(Type.Object({
+    kind: Type.String(),
+    recipient: Type.String(),
+    data: Type.Record(Type.String(), OrNull(Type.String())),
+    locale: OrNull(Type.String()),
+    attempts: Type.Integer(),
+    createdAt: Time,
+    dueAt: Time
+  }))
+})
+
+/** The same whether anything came of it or not. */
+export const Accepted = Type.Object({}, { ...closed, description: 'Accepted; what came of it is told by mail' })
 export const NoContent = Type.Null({ description: 'Done' })
 
 /** What the guarded routes demand, for the OpenAPI document of the host: `components: { securitySchemes }`. */

@@ -4,6 +4,7 @@ import type { SessionRecord, UserRecord } from '../../types/storage.ts'
 import { now } from '../clock.ts'
 import { FST_ACCOUNTS_STORAGE_UNAVAILABLE, FST_ACCOUNTS_TOKEN_EXPIRED, FST_ACCOUNTS_TOKEN_INVALID } from '../errors.ts'
 import type { Hooks } from '../hooks.ts'
+import type { Post } from '../mail/post.ts'
 import type { Settings } from '../options/index.ts'
 import type { GuardedStorage } from '../storage.ts'
 import type { RefreshClaims } from '../tokens/claims.ts'
@@ -29,6 +30,7 @@ export interface RotationDependencies {
   readonly activity: Activity
   readonly liveness: Liveness
   readonly signIn: SignIn
+  readonly post: Post
   readonly hooks: Hooks
   readonly settings: Pick<Settings, 'refreshTokenTtl'>
 }
@@ -45,7 +47,7 @@ interface Decision extends Found { readonly outcome: RefreshOutcome }
  * @throws {FST_ACCOUNTS_TOKEN_INVALID}
  * @throws {FST_ACCOUNTS_TOKEN_EXPIRED}
  */
-export function createRefresh ({ storage, tokens, activity, liveness, signIn, hooks, settings }: RotationDependencies): Refresh {
+export function createRefresh ({ storage, tokens, activity, liveness, signIn, post, hooks, settings }: RotationDependencies): Refresh {
   /** One flight for each presented token: who comes second finds the session as the first has left it. */
   const flights = new Map<string, Promise<Decision>>()
 
@@ -79,7 +81,7 @@ export function createRefresh ({ storage, tokens, activity, liveness, signIn, ho
         const recovered = await storage.sessions.recover(session.id, session.generation, session.rotatedAt, new Date(now()))
         if (recovered !== null) return { ...found, session: requireOwner(recovered, session), outcome: 'recovered' }
       } else {
-        await endReused(session, request)
+        await endReused(found, request)
         throw new FST_ACCOUNTS_TOKEN_INVALID()
       }
     }
@@ -98,10 +100,15 @@ export function createRefresh ({ storage, tokens, activity, liveness, signIn, ho
     return await storage.sessions.rotate(session.id, session.generation, { at: new Date(time), idleExpiresAt })
   }
 
-  async function endReused (session: SessionRecord, request: FastifyRequest | null): Promise<void> {
-    const ended = await storage.sessions.revoke(session.id, { at: new Date(now()), reason: 'reused' })
+  async function endReused ({ session, user }: Found, request: FastifyRequest | null): Promise<void> {
+    const ended = await storage.atomically(async stores => {
+      const ended = await stores.sessions.revoke(session.id, { at: new Date(now()), reason: 'reused' })
+      if (ended) await post.enqueue(stores, { kind: 'session-reused', user, request })
+      return ended
+    })
     liveness.forget({ kind: 'session', sessionId: session.id })
     if (!ended) return
+    post.kick()
     const state = { userId: session.userId, sessionId: session.id, request }
     hooks.record('session.reused', state)
     hooks.record('session.revoked', { ...state, reason: 'reused' })

@@ -21,7 +21,7 @@ export async function createProtected (t: Test, options: HostOptions = {}): Prom
 }
 
 export async function createCallers (app: FastifyInstance): Promise<Callers> {
-  const { user, accessToken } = await app.accounts.register({ email: 'ada@example.com', password: PASSWORD })
+  const { user, accessToken } = (await app.accounts.register({ email: 'ada@example.com', password: PASSWORD }))!
   const call = async (method: string, url: string, cookies: Record<string, string>) =>
     (await app.inject({ method: method as NonNullable<InjectOptions['method']>, url, cookies })).statusCode
   return {

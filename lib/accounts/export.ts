@@ -1,0 +1,29 @@
+import type { AccountExport } from '../../types/accounts.ts'
+import { toListedSession, toUser } from '../sessions/records.ts'
+import type { AccountsDependencies } from './dependencies.ts'
+import { isId } from './identifiers.ts'
+
+/** All that is stored on a person, but for what would let somebody act in their name; `null`: no such user. */
+export type ExportUser = (userId: string) => Promise<AccountExport | null>
+
+export function createExport ({ storage }: Pick<AccountsDependencies, 'storage'>): ExportUser {
+  return async function exportUser (userId) {
+    const user = isId(userId) ? await storage.users.find(userId) : null
+    if (user === null) return null
+    const [sessions, links, mails] = await Promise.all([
+      storage.sessions.listForUser(userId, null),
+      storage.oneTimeTokens?.listForUser(userId) ?? [],
+      storage.outbox?.listForUser(userId) ?? []
+    ])
+    return {
+      user: toUser(user),
+      hasPassword: user.passwordDigest !== null,
+      sessions: sessions.map(session => {
+        const { current: _, ...listed } = toListedSession(session, undefined)
+        return { ...listed, userAgent: session.userAgent, remember: session.remember, revokedAt: session.revokedAt, revokeReason: session.revokeReason }
+      }),
+      links: links.map(({ purpose, email, createdAt, expiresAt }) => ({ purpose, email, createdAt, expiresAt })),
+      mails: mails.map(({ kind, recipient, data: { epoch: _, ...data }, locale, attempts, createdAt, dueAt }) => ({ kind, recipient, data, locale, attempts, createdAt, dueAt }))
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import type { FastifyRequest } from 'fastify'
+import type { MailKind } from '../../types/mailer.ts'
+import type { OutboxRecord, Stores, UserRecord } from '../../types/storage.ts'
+import { now } from '../clock.ts'
+import { randomId } from '../random.ts'
+import { clientAddress, clientUserAgent, describeDevice } from '../requests/client.ts'
+
+/** A mail to write: it goes to the address of the user as it is stored, unless there is a new one to prove. */
+export interface Letter {
+  readonly kind: MailKind
+  readonly user: UserRecord
+  readonly newEmail?: string
+  readonly request: FastifyRequest | null
+}
+
+/** Puts mail into an outbox, so that it lands with what it is about or not at all. */
+export interface Post {
+  enqueue (stores: Pick<Stores, 'outbox'>, letter: Letter): Promise<void>
+  /** The same for nobody: whoever asks about an address without an account waits as long, for the same work. */
+  enqueueNothing (stores: Pick<Stores, 'outbox'>, request: FastifyRequest | null): Promise<void>
+  /** Mail has landed: send it now rather than at the next turn. */
+  kick (): void
+}
+
+/** Mail to nobody; who claims it throws it away. */
+export const NOTHING = 'nothing'
+
+export function createPost (kick: () => void): Post {
+  const write = async ({ outbox }: Pick<Stores, 'outbox'>, request: FastifyRequest | null, mail: Pick<OutboxRecord, 'kind' | 'userId' | 'recipient' | 'data'>) => {
+    const at = new Date(now())
+    await outbox!.enqueue({ ...mail, id: randomId(), locale: request && preferredLocale(request), attempts: 0, createdAt: at, dueAt: at })
+  }
+  return {
+    kick,
+    async enqueue (stores, { kind, user, newEmail, request }) {
+      const data = {
+        at: new Date(now()).toISOString(),
+        device: request && describeDevice(clientUserAgent(request)),
+        address: request && clientAddress(request),
+        // What was asked for before the password was changed is not carried out after it.
+        epoch: String(user.epoch),
+        ...(newEmail === undefined ? {} : { newEmail })
+      }
+      await write(stores, request, { kind, userId: user.id, recipient: kind === 'change-email' ? newEmail! : user.email, data })
+    },
+    enqueueNothing: async (stores, request) => await write(stores, request, { kind: NOTHING, userId: null, recipient: '', data: {} })
+  }
+}
+
+/** Without a mailer nobody is written to. */
+export const NO_POST: Post = { enqueue: async () => {}, enqueueNothing: async () => {}, kick: () => {} }
+
+/** The language that the client asks for first (RFC 9110, 12.5.4), `null` for what is no language tag (RFC 5646, 2.1). */
+function preferredLocale (request: FastifyRequest): string | null {
+  const [first = ''] = (request.headers['accept-language'] ?? '').split(/[,;]/, 1)
+  return /^[a-z]{2,8}(-[a-z0-9]{1,8}){0,4}$/i.test(first.trim()) ? first.trim() : null
+}

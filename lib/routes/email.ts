@@ -1,0 +1,55 @@
+import type { FastifyInstance } from 'fastify'
+import type { RoutesDependencies } from './index.ts'
+import { addRoute } from './route.ts'
+import { Accepted, ChangeEmailBody, EmailBody, NoContent, VerifyEmailBody } from './schemas.ts'
+
+/** Proof of an address. Links in mail lead to pages of the host, and only a POST consumes their token: scanners of mail follow links. */
+export function addEmail (app: FastifyInstance, { emails, guard, originGuard }: RoutesDependencies): void {
+  if (emails === null) return
+
+  addRoute(app, {
+    method: 'POST',
+    url: '/email/verify',
+    summary: 'Verify an address, new account or new address, by the token of a link',
+    guard: null,
+    body: VerifyEmailBody,
+    answers: { 204: NoContent },
+    errors: [403, 409, 413, 415, 422],
+    async handle (request, _reply, { token }) {
+      originGuard.checkWithoutSession(request)
+      await emails.verify(token, request)
+      return null
+    }
+  })
+
+  addRoute(app, {
+    method: 'POST',
+    url: '/email/resend',
+    summary: 'Mail the link again, if an account waits for it',
+    guard: null,
+    body: EmailBody,
+    answers: { 202: Accepted },
+    errors: [403, 413, 415, 422],
+    async handle (request, reply, { email }) {
+      originGuard.checkWithoutSession(request)
+      await emails.resend(email, request)
+      reply.code(202)
+      return {}
+    }
+  })
+
+  addRoute(app, {
+    method: 'POST',
+    url: '/email/change',
+    summary: 'Ask for another address; a link goes to the new one',
+    guard: guard({ via: 'cookie' }),
+    body: ChangeEmailBody,
+    answers: { 202: Accepted },
+    errors: [401, 403, 413, 415, 422],
+    async handle (request, reply, body) {
+      await emails.change(request.principal!.user.id, body, request)
+      reply.code(202)
+      return {}
+    }
+  })
+}
