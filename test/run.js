@@ -30,9 +30,11 @@ process.once('exit', () => {
 process.chdir(ROOT)
 await step('build', () => npmRun('build'))
 if (tapArguments.length === 0) {
-  await step('lint', () => npmRun('lint'))
-  await step('type tests', () => npmRun('test:types'))
-  await step('package', () => npmRun('test:package'))
+  await Promise.all([
+    step('lint', () => npmRun('lint')),
+    step('type tests', () => npmRun('test:types')),
+    step('package', () => npmRun('test:package'))
+  ])
 }
 const services = await step('services', startServices)
 const results = [await step('tests', () => runTests(tapArguments, services.env))]
@@ -60,8 +62,15 @@ async function step (name, work) {
   }
 }
 
+// What the script says is shown when it has ended: others may run beside it. To pack the package would build it
+// again, and take away what the others read.
 async function npmRun (script) {
-  const code = await run('npm', ['run', '--silent', script], { stdio: ['ignore', 'inherit', 'inherit'] })
+  const output = []
+  const code = await run('npm', ['run', '--silent', script], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, npm_config_ignore_scripts: 'true' }
+  }, (line) => output.push(line))
+  if (output.length > 0) console.log(output.join('\n'))
   if (code !== 0) throw new Error(`npm run ${script} failed`)
 }
 
@@ -100,7 +109,9 @@ async function run (command, args, options, onLine) {
     },
     kill: () => signalGroup('SIGKILL')
   })
-  if (onLine) createInterface({ input: child.stdout }).on('line', onLine)
+  for (const stream of [child.stdout, child.stderr]) {
+    if (onLine && stream) createInterface({ input: stream }).on('line', onLine)
+  }
   const [code] = await ended.finally(untie)
   return code
 }
