@@ -1,8 +1,9 @@
 import t from 'tap'
-import { createApp, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
+import { createApp, openStorage, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
 import { DAY, holdClock, MINUTE } from './support/clock.ts'
 import { listen } from './support/events.ts'
 import { APP_URL, createMailApp, tokenOf } from './support/mail.ts'
+import { countCalls } from './support/tapped-storage.ts'
 
 const LINK_INVALID = 'FST_ACCOUNTS_LINK_INVALID'
 const NEW_PASSWORD = 'granite tulip 41 ferry'
@@ -113,6 +114,28 @@ t.test('W-01 of 16 racers with one link exactly one sets its password', async t 
   const answers = await Promise.all(passwords.map(async password => (await client().post('/auth/password/reset', { token, password })).statusCode))
   t.strictSame(answers.toSorted(), [204, ...Array<number>(15).fill(422)])
   t.equal((await client().post('/auth/login', login(passwords[answers.indexOf(204)]!))).statusCode, 200)
+})
+
+t.test('W-04 A-02 whatever the address, the storage is asked for the same', async t => {
+  const { storage, calls } = countCalls(await openStorage(t))
+  const { app, member, client, takeAll } = await createMailApp(t, { storage, throttle: false })
+  const ada = await member('ada@example.com')
+  const { id } = await app.accounts.users.create({ email: 'disabled@example.com', password: PASSWORD })
+  await app.accounts.users.update(id, { disabled: true })
+  await app.accounts.users.create({ email: 'unverified@example.com', password: PASSWORD })
+  // The worker's own, and the guard's, which come at any time.
+  const OF_WORKER = ['sessions.find', 'outbox.claim', 'outbox.settle', 'outbox.listForUser', 'users.list', 'users.find', 'oneTimeTokens.issue', 'sessions.touch']
+  const workOf = async (act: () => Promise<{ statusCode: number }>) => {
+    await takeAll()
+    calls.length = 0
+    t.equal((await act()).statusCode, 202)
+    return calls.filter(verb => !OF_WORKER.includes(verb))
+  }
+  for (const [route, expected] of [['/auth/password/forgot', ['users.findByEmail', 'outbox.enqueue']], ['/auth/email/resend', ['users.findByEmail', 'outbox.enqueue']]] as const) {
+    for (const name of ['ada', 'nobody', 'disabled', 'unverified']) t.strictSame(await workOf(async () => await client().post(route, { email: `${name}@example.com` })), expected, `${route} ${name}`)
+  }
+  for (const name of ['ada', 'new', 'disabled', 'unverified']) t.strictSame(await workOf(async () => await client().post('/auth/register', login(PASSWORD, `${name}@example.com`))), ['atomically users.create', 'atomically users.findByEmail', 'atomically outbox.enqueue'], `/auth/register ${name}`)
+  for (const name of ['disabled', 'free']) t.strictSame(await workOf(async () => await ada.post('/auth/email/change', { email: `${name}@example.com`, password: PASSWORD })), ['users.findByEmail', 'atomically outbox.enqueue', 'atomically outbox.enqueue'], `/auth/email/change ${name}`)
 })
 
 t.test('W-04 A-01 the answer to a known, unknown, disabled or unverified address is the same, and so is the work', async t => {

@@ -38,7 +38,8 @@ export function createRegister ({ settings, storage, throttle, signIn, signOut, 
     const created = await storage.atomically(async stores => {
       const created = await stores.users.create(newUser)
       if (created === 'username-taken') throw new FST_ACCOUNTS_USERNAME_TAKEN()
-      const owner = created === 'email-taken' ? await stores.users.findByEmail(newUser.emailKey) : created
+      // Looked up in either case, for the same work.
+      const owner = await stores.users.findByEmail(newUser.emailKey)
       if (owner === null || !isAllowed) await post.enqueueNothing(stores, request)
       else await post.enqueue(stores, { kind: created === 'email-taken' ? 'email-taken' : 'verify-email', user: owner, request })
       return created === 'email-taken' ? null : created
