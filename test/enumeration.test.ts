@@ -170,13 +170,15 @@ t.test('A-02 every refused login costs exactly one verification and no hash; of 
   t.strictSame(hasher.take(), { hash: 0, verify: 1 }, 'and so does one that succeeds')
 })
 
-t.test('A-02 whatever is wrong, the library verifies with the costs of today\'s digests', async t => {
+t.test('A-02 whatever is wrong, the library verifies with the costs of today\'s digests, and nothing but what could be a password', async t => {
   const seen = new Set<string>()
+  const passwordsSeen = new Set<string>()
   const { hasher: library } = await createCountedPasswords()
   const { passwords } = await createCountedPasswords({
     hash: library.hash,
     async verify (digest, password) {
       seen.add(digest.split('$').slice(0, 4).join('$'))
+      passwordsSeen.add(password)
       return await library.verify(digest, password)
     }
   })
@@ -185,6 +187,7 @@ t.test('A-02 whatever is wrong, the library verifies with the costs of today\'s 
     await passwords.verify(stored, password)
   }
   t.strictSame([...seen], ['$argon2id$v=19$m=7168,t=5,p=1'])
+  t.strictSame([...passwordsSeen].filter(password => !passwords.isUsable(password)), [])
 })
 
 t.test('A-02 sign-up with a taken address waits for its hash like any other', async t => {

@@ -85,7 +85,7 @@ const SECRET = new RegExp(`${DIGEST}|${PASSWORD}|violet|vendor`)
 
 /** What a host's function may do instead of answering. */
 const BROKEN: Readonly<Record<string, () => unknown>> = {
-  'throws an error that tells all': () => { throw new TypeError(`${DIGEST} ${PASSWORD}\n    violet at vendor`) },
+  'throws an error that tells all': () => { throw new TypeError(`${DIGEST} ${PASSWORD}\n    at violet (vendor)`) },
   rejects: async () => await Promise.reject(new RangeError(PASSWORD)),
   'throws null': () => { throw null }, // eslint-disable-line no-throw-literal
   'throws a text': () => { throw PASSWORD },
