@@ -5,7 +5,7 @@ const LEAVES = ['errors', 'clock', 'random', 'duration', 'shape', 'strict-json']
 const ALLOWED = {
   tokens: [...LEAVES],
   passwords: [...LEAVES, 'options'],
-  requests: [...LEAVES, 'options', 'tokens'],
+  requests: [...LEAVES, 'tokens'],
   sessions: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests'],
   credentials: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'sessions'],
   accounts: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'passwords', 'sessions'],
