@@ -8,6 +8,7 @@ import { createThrottle } from '../lib/accounts/throttle.ts'
 import { createHooks } from '../lib/hooks.ts'
 import { resolveThrottle } from '../lib/options/throttle.ts'
 import { noDevices } from '../lib/sessions/devices.ts'
+import { startHousekeeping } from '../lib/sessions/housekeeping.ts'
 import { guardStorage } from '../lib/storage.ts'
 import { createKeyRing } from '../lib/tokens/secrets.ts'
 import type { AccountsOptions, Storage } from '../types/index.ts'
@@ -250,6 +251,30 @@ t.test('A-06 mails are had three an hour, and known browsers have three of their
   t.strictSame(await ask(1), [false])
   clock.advance(SECOND)
   t.strictSame(await ask(1), [true])
+})
+
+t.test('V-05 housekeeping forgets what was not asked for in 30 days, and no sooner', async t => {
+  const clock = holdClock(t)
+  const storage = await openStorage(t)
+  t.teardown(async () => { await storage.close?.() })
+  const { setTimeout: set } = globalThis
+  const due: Array<() => void> = []
+  globalThis.setTimeout = ((run: () => void, delay: number, ...args: []) => {
+    if (delay < HOUR / 2) return set(run, delay, ...args)
+    due.push(run)
+    return set(() => {}, 0)
+  }) as typeof setTimeout
+  t.teardown(() => { globalThis.setTimeout = set })
+  const stop = startHousekeeping(guardStorage(storage, () => {}))
+  const attempt = async (key: string) => await storage.throttles!.attempt(key, { ...resolveThrottle({}, storage)!, at: new Date(Date.now()) })
+  await attempt('old')
+  clock.advance(DAY)
+  await attempt('new')
+  clock.advance(29 * DAY + SECOND)
+  due.shift()!()
+  await new Promise(resolve => set(resolve, 100))
+  t.strictSame([await storage.throttles!.find('old'), (await storage.throttles!.find('new'))?.count], [null, 1])
+  stop()
 })
 
 t.test('throttle: false counts nothing, needs no store and knows no devices; without the store it is refused by name', async t => {

@@ -55,7 +55,7 @@ try {
 
 async function createServer (file) {
   const app = Fastify()
-  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(file) })
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(file), throttle: false, rateLimit: false })
   for (const name of ['ada', 'disabled', 'passwordless', 'hostile']) {
     await app.accounts.register({ email: `${name}@example.com`, username: name, password: PASSWORD })
   }
