@@ -38,6 +38,13 @@ async function createAda (t: Test, options: Partial<AccountsOptions> = {}) {
   }
 }
 
+/** What servers share is the storage; each has a throttle of its own. */
+function createThrottles (t: Test, storage: Storage, count: number) {
+  t.teardown(async () => { await storage.close?.() })
+  const dependencies = { rule: resolveThrottle({}, storage)!, throttles: guardStorage(storage, () => {}).throttles!, keys: hash, devices: noDevices, hooks: createHooks(Fastify().log, {}) }
+  return Array.from({ length: count }, () => createThrottle(dependencies))
+}
+
 const seen = ({ statusCode, headers: { date, ...headers }, rawPayload }: LightMyRequestResponse) => ({ statusCode, headers, body: rawPayload.toString('latin1') })
 
 t.test('A-03 five failures are free, then delays double to an hour; a success or 30 days make it anew', async t => {
@@ -89,6 +96,37 @@ t.test('A-05 32 right logins of one account at once all come in, on one server a
     t.strictSame(statuses, new Array(32).fill(200))
   }
   await t.resolves(app.accounts.login(RIGHT))
+})
+
+t.test('A-05 who finds no place waits for those of this server however long they take, in the order in which they came', async t => {
+  const clock = holdClock(t)
+  const [throttle] = createThrottles(t, await openStorage(t), 1)
+  const began: number[] = []
+  const slowly = async (index: number, outcome: boolean) => await throttle!.guard('one', async () => {
+    began.push(index)
+    // A full queue, say.
+    clock.advance(5 * SECOND)
+    await new Promise(resolve => setTimeout(resolve, 20))
+    return outcome
+  }, good => good, () => {})
+  t.strictSame(await Promise.all(Array.from({ length: 12 }, async (_, index) => await slowly(index, true))), new Array(12).fill(true))
+  t.strictSame(began, Array.from(began.keys()))
+  began.length = 0
+  const refused = await Promise.allSettled(Array.from({ length: 300 }, async (_, index) => await slowly(index, false)))
+  t.equal(began.length, 5)
+  const codes = refused.map(one => one.status === 'rejected' ? (one.reason as { code: string }).code : 'checked')
+  t.strictSame([...new Set(codes)].sort(), ['FST_ACCOUNTS_BUSY', 'FST_ACCOUNTS_TOO_MANY_ATTEMPTS', 'checked'])
+  t.equal(codes.filter(code => code === 'FST_ACCOUNTS_BUSY').length, 300 - 256, 'no more than that wait')
+})
+
+t.test('A-05 who finds no place on another server looks again for a second', async t => {
+  const [first, second] = createThrottles(t, await openStorage(t), 2)
+  const work = async () => await new Promise<boolean>(resolve => setTimeout(resolve, 200, true))
+  const refusals: string[] = []
+  const five = Array.from({ length: 5 }, async () => await first!.guard('one', work, good => good, () => refusals.push('first')))
+  await new Promise(resolve => setTimeout(resolve, 100))
+  t.equal(await second!.guard('one', work, good => good, () => refusals.push('second')), true)
+  t.strictSame([await Promise.all(five), refusals], [new Array(5).fill(true), []])
 })
 
 t.test('A-03 who fails 100 times from 50 networks locks strangers out, and not the owner', async t => {
