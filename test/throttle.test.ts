@@ -202,8 +202,9 @@ t.test('A-03 the storage sees no name, and a rule; unknown names cost the same c
 t.test('A-06 whoever is signed in may not guess the password either, and no stranger can use that up', async t => {
   const clock = holdClock(t)
   const events = listen(t)
-  const { app, id, client, login, fail } = await createAda(t)
+  const { app, id, client, login, fail, signedUp } = await createAda(t)
   const browser = client()
+  const eve = await signedUp('eve@example.com')
   await login(RIGHT, browser)
   const change = async (currentPassword: string) => (await browser.post('/auth/password/change', { currentPassword, newPassword: OTHER_PASSWORD })).statusCode
   const remove = async (password: string) => (await browser.request('DELETE', '/auth/me', { password })).statusCode
@@ -216,6 +217,7 @@ t.test('A-06 whoever is signed in may not guess the password either, and no stra
   t.match(events.take(), [{ name: 'proof.throttled', userId: id }])
   await t.rejects(app.accounts.passwords.change(id, { currentPassword: PASSWORD, newPassword: OTHER_PASSWORD }), { code: 'FST_ACCOUNTS_TOO_MANY_ATTEMPTS', retryAfter: 28 })
   t.equal(await login(RIGHT, browser), 200, 'signing in is another matter')
+  t.equal((await eve.request('DELETE', '/auth/me', { password: PASSWORD })).statusCode, 204, 'and so are other users')
   clock.advance(30 * SECOND)
   t.equal(await change(PASSWORD), 204)
   await fail(5, RIGHT)
