@@ -5,7 +5,7 @@ const LEAVES = ['errors', 'clock', 'random', 'duration', 'shape', 'strict-json']
 const ALLOWED = {
   tokens: [...LEAVES],
   passwords: [...LEAVES, 'options'],
-  requests: [...LEAVES, 'options', 'tokens'],
+  requests: [...LEAVES, 'tokens'],
   mail: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests'],
   sessions: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'mail'],
   credentials: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'sessions'],

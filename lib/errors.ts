@@ -16,6 +16,9 @@ function limit (code: string, message: string) {
       super()
       this.retryAfter = retryAfter
     }
+
+    /** What Fastify's own error handler sends as well, from a host's routes. */
+    get headers () { return { 'retry-after': String(this.retryAfter) } }
   }
 }
 
@@ -90,9 +93,9 @@ const CHALLENGES: Readonly<Record<string, string>> = {
 }
 
 /** The headers that an error's answer must carry: `www-authenticate` on 401, `retry-after` (seconds) on 429 and 503. */
-export function answerHeaders (error: { readonly code?: string, readonly statusCode?: number, readonly retryAfter?: number }): Record<string, string> {
+export function answerHeaders (error: { readonly code?: string, readonly statusCode?: number, readonly headers?: Record<string, string> }): Record<string, string> {
   if (error.statusCode === 401) return { 'www-authenticate': CHALLENGES[error.code ?? ''] ?? CHALLENGE }
-  if (error.retryAfter !== undefined) return { 'retry-after': String(error.retryAfter) }
+  if (error.statusCode === 429) return { ...error.headers }
   // Not all at once: clients that were refused together should not come back together.
   if (error.statusCode === 503) return { 'retry-after': String(1 + Math.floor(randomFraction() * 3)) }
   return {}

@@ -11,6 +11,7 @@ import { createClient, type Client } from './support/client.ts'
 
 const ACCESS = 'accounts_access'
 const REFRESH = 'accounts_refresh'
+const DEVICE = 'accounts_device'
 const HOST_SECRET = randomBytes(32)
 
 const jwtOfHost = async (app: FastifyInstance) => {
@@ -113,12 +114,12 @@ for (const [title, before, after] of [
 
     const browser = createClient(app)
     const registered = await browser.post('/auth/register', { email: 'ada@example.com', password: PASSWORD })
-    t.strictSame(registered.cookies.map(({ name, path, domain, sameSite, httpOnly, secure }) => ({ name, path, domain, sameSite, httpOnly, secure })), [ACCESS, REFRESH].map(name =>
+    t.strictSame(registered.cookies.map(({ name, path, domain, sameSite, httpOnly, secure }) => ({ name, path, domain, sameSite, httpOnly, secure })), [ACCESS, REFRESH, DEVICE].map(name =>
       ({ name, path: '/', domain: undefined, sameSite: 'Lax', httpOnly: true, secure: undefined })), 'the host\'s options are none of ours')
     t.equal((await browser.get('/private')).statusCode, 200)
     t.strictSame((await browser.get('/mixed')).cookies.map(({ name }) => name), ['mine'])
     const both = await app.inject({ method: 'POST', url: '/host-login', payload: { id: registered.json().user.id } })
-    t.strictSame(both.cookies.map(({ name }) => name).sort(), [ACCESS, REFRESH, 'mine'].sort(), 'cookies of both go out in one answer')
+    t.strictSame(both.cookies.map(({ name }) => name).sort(), [ACCESS, REFRESH, DEVICE, 'mine'].sort(), 'cookies of both go out in one answer')
     t.equal(both.statusCode, 200)
   })
 }
@@ -154,9 +155,9 @@ t.test('registrations with the same secret don\'t accept each other\'s cookies i
 t.test('a logout, a hook and a changed cookie name in one registration don\'t reach another', async t => {
   const heard: string[] = []
   const listen = (scope: string) => ({ hooks: { sessionRevoked: () => { heard.push(scope) } } })
-  const { app, browsers } = await sideBySide(t, { one: listen('one'), two: { ...listen('two'), cookies: { names: { access: 'a', refresh: 'b' } } } })
+  const { app, browsers } = await sideBySide(t, { one: listen('one'), two: { ...listen('two'), cookies: { names: { access: 'a', refresh: 'b', device: 'c' } } } })
   const { one, two } = browsers as { one: Client, two: Client }
-  t.strictSame(Object.keys(two.cookies), ['a', 'b'])
+  t.strictSame(Object.keys(two.cookies), ['a', 'b', 'c'])
   const together = createClient(app, { ...one.cookies, ...two.cookies })
   t.equal((await together.get('/one/private')).statusCode, 200)
   t.equal((await together.get('/two/private')).statusCode, 200, 'one browser, both signed in')

@@ -14,7 +14,7 @@ interface Target { readonly path: string, readonly good: Readonly<Record<string,
 /** Routes that take secrets, each with a body that it would accept, and a view of what the database holds. */
 async function start (t: Parameters<typeof createApp>[0]) {
   const file = databaseFile(t)
-  const { app, client, signedUp } = await createApp(t, { storage: await sqliteStorage(file) })
+  const { app, client, signedUp } = await createApp(t, { storage: await sqliteStorage(file), throttle: false })
   const browser = await signedUp('ada@example.com')
   const targets: Target[] = [
     { path: '/auth/register', good: { email: EVE, password: PASSWORD, username: 'eve', name: 'Eve' }, statusCode: 201, caller: client },

@@ -19,8 +19,8 @@ const NUMBER = 7_654_321
 async function start (t: Test, options: object): Promise<void> {
   const app = Fastify()
   t.teardown(async () => { await app.close() })
-  const { users, sessions } = await shared
-  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: { users, sessions }, ...options } as AccountsOptions)
+  const { users, sessions, throttles } = await shared
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: { users, sessions, throttles }, ...options } as AccountsOptions)
   await app.ready()
 }
 
@@ -46,6 +46,8 @@ const ACCEPTED: object[] = [
   { passwords: { algorithm: 'argon2id' } }, { passwords: { algorithm: 'bcrypt' } }, { passwords: { algorithm: 'bcrypt', rounds: 10 } }, { passwords: { algorithm: 'bcrypt', rounds: undefined, argon2: undefined } },
   { passwords: { verifyForeign: () => false } }, { passwords: { verifyForeign: async () => true, legacy: { foreignMs: 2000 } } }, { passwords: { legacy: {} } }, { passwords: { legacy: { bcryptRounds: 15 } } },
   { registration: {} }, { registration: { open: true } }, { registration: { open: false } },
+  { throttle: false }, { throttle: {} }, { throttle: { free: 1 } }, { throttle: { limit: 5 } }, { throttle: { free: 100, limit: 100 } },
+  { rateLimit: false }, { rateLimit: {} }, { rateLimit: { max: 1, maxSensitive: 1_000_000, window: '1h' } }, { rateLimit: { window: 30 } },
   { routes: false }, { routes: {} }, { routes: { prefix: '/accounts' } }, { routes: { prefix: '/api/v1/auth' } },
   { hooks: {} }, { hooks: { beforeLogin: noop } }, { hooks: { beforeLogin: [] } }, { hooks: { afterLogin: [noop, noop], authorize: undefined } }
 ]
@@ -103,6 +105,11 @@ const REFUSED: ReadonlyArray<readonly [string, object]> = [
 
   ['registration', { registration: false }], ['registration.open', { registration: { open: 'yes' } }], ['registration.open', { registration: { open: 0 } }],
 
+  ['throttle', { throttle: true }], ['throttle', { throttle: 5 }], ['throttle', { throttle: [] }], ['throttle.free', { throttle: { free: 0 } }], ['throttle.free', { throttle: { free: '5' } }], ['throttle.free', { throttle: { free: 101 } }],
+  ['throttle.limit', { throttle: { limit: 4 } }], ['throttle.limit', { throttle: { limit: 101 } }], ['throttle.limit', { throttle: { free: 7, limit: 6 } }], ['throttle.limit', { throttle: { limit: NUMBER } }],
+  ['rateLimit', { rateLimit: true }], ['rateLimit', { rateLimit: 300 }], ['rateLimit.max', { rateLimit: { max: 0 } }], ['rateLimit.max', { rateLimit: { max: Infinity } }], ['rateLimit.maxSensitive', { rateLimit: { maxSensitive: '30' } }],
+  ['rateLimit.window', { rateLimit: { window: MARK } }], ['rateLimit.window', { rateLimit: { window: 0 } }],
+
   ['routes', { routes: true }], ['routes', { routes: '/auth' }],
   ...['', '/', 'auth', '/auth/', '//auth', '/a b', '/:id', '/*', '/auth?x', `${MARK}`, 7, '/auth\n'].map(prefix => ['routes.prefix', { routes: { prefix } }] as const),
 
@@ -127,7 +134,7 @@ const inspectBriefly = (options: object) => Object.entries(options).map(([name, 
 
 t.test('null is not taken for an option that was left out', async t => {
   const paths = ['accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'refresh', 'csrf', 'cookies', 'cookies.sameSite', 'cookies.insecure', 'cookies.domain', 'cookies.names', 'cookies.names.access',
-    'passwords', 'passwords.minLength', 'passwords.maxBytes', 'passwords.blocklist', 'passwords.maxQueue', 'passwords.argon2', 'passwords.argon2.memoryKiB', 'passwords.algorithm', 'passwords.verifyForeign', 'passwords.legacy', 'passwords.legacy.bcryptRounds', 'registration', 'registration.open', 'routes', 'routes.prefix', 'hooks', 'hooks.beforeLogin']
+    'passwords', 'passwords.minLength', 'passwords.maxBytes', 'passwords.blocklist', 'passwords.maxQueue', 'passwords.argon2', 'passwords.argon2.memoryKiB', 'passwords.algorithm', 'passwords.verifyForeign', 'passwords.legacy', 'passwords.legacy.bcryptRounds', 'registration', 'registration.open', 'throttle', 'throttle.free', 'throttle.limit', 'rateLimit', 'rateLimit.max', 'rateLimit.maxSensitive', 'rateLimit.window', 'routes', 'routes.prefix', 'hooks', 'hooks.beforeLogin']
   for (const path of paths) {
     const options = path.split('.').reduceRight<unknown>((value, name) => ({ [name]: value }), null) as object
     await t.rejects(start(t, options), { code: 'FST_ACCOUNTS_OPTION_INVALID', message: new RegExp(`^Option "${path.replaceAll('.', '\\.')}" `) }, path)
@@ -147,7 +154,7 @@ t.test('an address has no parent domain that could share cookies', async t => {
 })
 
 t.test('a name that no option has is refused at every level', async t => {
-  const paths = ['appURL', 'Secret', 'accessTokenTTL', 'prefix', 'constructor', 'secrets.acess', 'cookies.secure', 'cookies.names.session', 'passwords.minlength', 'passwords.argon2.memoryCost', 'passwords.legacy.rounds', 'registration.closed', 'routes.path', 'hooks.beforLogin']
+  const paths = ['appURL', 'Secret', 'accessTokenTTL', 'prefix', 'constructor', 'secrets.acess', 'cookies.secure', 'cookies.names.session', 'passwords.minlength', 'passwords.argon2.memoryCost', 'passwords.legacy.rounds', 'registration.closed', 'throttle.max', 'rateLimit.timeWindow', 'routes.path', 'hooks.beforLogin']
   for (const path of paths) {
     const options = path.split('.').reduceRight<unknown>((value, name) => ({ [name]: value }), MARK) as object
     const given = path.startsWith('secrets.') ? { secret: undefined, secrets: { access: randomBytes(32), acess: MARK } } : options
@@ -186,7 +193,7 @@ t.test('a storage that is not one is refused, with words for the usual mistakes'
   t.teardown(async () => { await storage.close() })
   const promised = sqliteStorage(':memory:')
   t.teardown(async () => { await (await promised).close() })
-  const { users, sessions } = storage
+  const { users, sessions, throttles } = storage
   for (const [given, message] of [
     [promised, 'Option "storage" is a promise: await it'],
     [undefined, 'Option "storage" must be a storage, not undefined'],
@@ -196,8 +203,10 @@ t.test('a storage that is not one is refused, with words for the usual mistakes'
     [[], 'Option "storage.users" is missing'],
     [{ sessions }, 'Option "storage.users" is missing'],
     [{ users }, 'Option "storage.sessions" is missing'],
-    [{ users: {}, sessions }, 'Option "storage.users.find" is missing'],
-    [{ users, sessions: { ...sessions, rotate: undefined } }, 'Option "storage.sessions.rotate" is missing']
+    [{ users, sessions }, 'Option "storage.throttles" is missing: failed logins are counted there. Give the storage one, or set throttle: false'],
+    [{ users: {}, sessions, throttles }, 'Option "storage.users.find" is missing'],
+    [{ users, sessions, throttles: { ...throttles, attempt: undefined } }, 'Option "storage.throttles.attempt" is missing'],
+    [{ users, sessions: { ...sessions, rotate: undefined }, throttles }, 'Option "storage.sessions.rotate" is missing']
   ] as const) {
     await t.rejects(start(t, { storage: given as Storage }), { code: 'FST_ACCOUNTS_OPTION_INVALID', message })
   }

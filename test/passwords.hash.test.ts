@@ -59,7 +59,7 @@ const HOSTILE = [
 
 async function seesHostile (t: Test): Promise<Awaited<ReturnType<typeof createApp>> & { store (digest: string | Buffer): void }> {
   const file = databaseFile(t)
-  const app = await createApp(t, { storage: await sqliteStorage(file) })
+  const app = await createApp(t, { storage: await sqliteStorage(file), throttle: false })
   await app.signedUp('ada@example.com')
   const database = new Database(file)
   t.teardown(() => { database.close() })

@@ -84,7 +84,7 @@ t.test('P-02 P-05 P-11 no hash is spent on a password that is refused', async t 
 })
 
 t.test('P-02 a refused password does not wait for a hash, even while every place in the queue is taken', async t => {
-  const { client, signedUp } = await createApp(t, { passwords: { maxQueue: 1 } })
+  const { client, signedUp } = await createApp(t, { passwords: { maxQueue: 1 }, throttle: false })
   const browser = await signedUp('ada@example.com')
   // Each knocks at the queue, and whatever the number of cores some find it full.
   const storm = Array.from({ length: 60 }, async () => await client().post('/auth/login', { email: 'ada@example.com', password: OTHER_PASSWORD }))
@@ -161,7 +161,7 @@ const ILL_FORMED = {
 }
 
 t.test('P-05 a NUL or a lone surrogate is refused when a password is set, and is a wrong password when one is proved', async t => {
-  const { client, signedUp } = await createApp(t)
+  const { client, signedUp } = await createApp(t, { throttle: false })
   const browser = await signedUp('ada@example.com')
   for (const [what, password] of Object.entries(ILL_FORMED)) {
     const registered = await client().post('/auth/register', { email: 'new@example.com', password })

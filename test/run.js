@@ -18,7 +18,7 @@ const tapArguments = process.argv.slice(2)
 const ON_POSTGRES_TOO = [
   'cookies', 'hooks', 'hooks.events', 'liveness', 'liveness.signal', 'liveness.stateless', 'login', 'policies', 'policies.compositions',
   'rotation', 'rotation.acknowledgement', 'rotation.tokens', 'sessions',
-  'users', 'users.races', 'users.services'
+  'throttle', 'throttle.devices', 'users', 'users.races', 'users.services'
 ].map(name => `test/${name}.test.ts`)
 
 let counts = NOT_RUN

@@ -85,6 +85,7 @@ export interface Accounts {
   /**
    * Check a password and begin a session.
    * @throws {FST_ACCOUNTS_CREDENTIALS_INVALID} whatever was wrong
+   * @throws {FST_ACCOUNTS_TOO_MANY_ATTEMPTS} whatever was right; `retryAfter` in seconds
    */
   login (input: LoginInput, context?: ServiceContext): Promise<SignedIn>
   readonly sessions: {
@@ -98,6 +99,7 @@ export interface Accounts {
     /**
      * Prove the current password, set another, end every session and begin a new one.
      * @throws {FST_ACCOUNTS_PASSWORD_WRONG} the current one
+     * @throws {FST_ACCOUNTS_TOO_MANY_ATTEMPTS}
      * @throws {FST_ACCOUNTS_PASSWORD_TOO_SHORT} or `_TOO_LONG`, `_ILL_FORMED`, `_COMMON`
      */
     change (userId: string, passwords: { readonly currentPassword: string, readonly newPassword: string }, context?: ServiceContext): Promise<SignedIn>

@@ -28,7 +28,7 @@ const contenders = {
 
 async function ours (policy, given) {
   const storage = given ?? await sqliteStorage(process.env.DATABASE_FILE)
-  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage })
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage, rateLimit: false })
   app.get('/me', { onRequest: app.guard(policy) }, async ({ principal: { user } }) => ({ id: user.id, email: user.email }))
 }
 

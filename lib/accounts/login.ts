@@ -44,6 +44,8 @@ export function createLogin ({ settings, storage, passwords, throttle, hooks }: 
     if (passwordDigest === null || upgradePassword === undefined || upgrading.has(id) || !passwords.isOutdated(passwordDigest)) return
     upgrading.add(id)
     try {
+      // Logins of one account may wait for each other: what this one has read may be what another has replaced since.
+      if ((await storage.users.find(id))?.passwordDigest !== passwordDigest) return
       if (await upgradePassword(id, passwordDigest, await passwords.hash(password))) hooks.record('password.upgraded', { userId: id, request: null })
     } catch {
       // The storage's boundary has reported it, or the queue is full: the next login tries again. Or it is too long for bcrypt.

@@ -1,5 +1,5 @@
 import type { Attempt, ThrottleStore } from '../../types/storage.ts'
-import { now } from '../clock.ts'
+import { now, pause } from '../clock.ts'
 import { FST_ACCOUNTS_BUSY, FST_ACCOUNTS_TOO_MANY_ATTEMPTS } from '../errors.ts'
 import type { ThrottleSettings } from '../options/throttle.ts'
 
@@ -22,6 +22,10 @@ interface Lane {
 
 /** As many as may wait for a hash. */
 const MAX_WAITING = 256
+
+/** So long after its begin an attempt in another process may yet end well. How often to look in that time. */
+const LIKELY_RUNNING_MS = 1000
+const LOOK_EVERY_MS = 100
 
 /**
  * Attempts of one bucket take turns. One that is refused while others run waits for how they end: one success among them
@@ -57,6 +61,7 @@ export function createTurns (throttles: Pick<ThrottleStore, 'reset'>, attempt: (
   /** One after another, in the order in which they came. */
   async function attend (bucket: string, lane: Lane): Promise<void> {
     lane.attended = true
+    let looks = 0
     try {
       while (lane.waiting.length > 0) {
         const isAlone = lane.running === 0
@@ -64,13 +69,16 @@ export function createTurns (throttles: Pick<ThrottleStore, 'reset'>, attempt: (
         const ended = new Promise<void>(resolve => { lane.wake = resolve })
         const outcome = await attempt(bucket)
         if (outcome.admitted) {
+          looks = 0
           lane.running++
           lane.waiting.shift()!.enter()
-        } else if (isAlone) {
+        } else if (!isAlone) {
+          await ended
+        } else if (isLikelyRunning(outcome, rule) && looks++ < LIKELY_RUNNING_MS / LOOK_EVERY_MS) {
+          await pause(LOOK_EVERY_MS)
+        } else {
           // All who wait would be told the same.
           for (const { refuse } of lane.waiting.splice(0)) refuse(new FST_ACCOUNTS_TOO_MANY_ATTEMPTS(secondsUntilNext(outcome, rule)))
-        } else {
-          await ended
         }
       }
     } catch (error) {
@@ -93,7 +101,11 @@ export function createTurns (throttles: Pick<ThrottleStore, 'reset'>, attempt: (
 }
 
 /** After the last attempt that was allowed nothing helps but another password, or being forgotten. */
-function secondsUntilNext ({ count, retryAt }: Attempt, { delays, limit, forgetAfter }: ThrottleSettings): number {
-  const until = count < limit ? retryAt.getTime() : retryAt.getTime() - delays[Math.min(count, delays.length) - 1]! + forgetAfter
+function secondsUntilNext (outcome: Attempt, rule: ThrottleSettings): number {
+  const until = outcome.count < rule.limit ? outcome.retryAt.getTime() : beginOfLast(outcome, rule) + rule.forgetAfter
   return Math.max(1, Math.ceil((until - now()) / 1000))
 }
+
+const isLikelyRunning = (outcome: Attempt, rule: ThrottleSettings) => now() - beginOfLast(outcome, rule) < LIKELY_RUNNING_MS
+
+const beginOfLast = ({ count, retryAt }: Attempt, { delays }: ThrottleSettings) => retryAt.getTime() - (delays[Math.min(count, delays.length) - 1] ?? 0)

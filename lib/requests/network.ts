@@ -45,6 +45,7 @@ for (const [network, prefix, family] of [
 export function isBehindUnknownProxy (request: FastifyRequest): boolean {
   // Fastify offers the list of addresses only under `trustProxy`.
   if (request.ips !== undefined || request.headers['x-forwarded-for'] === undefined) return false
-  const family = isIP(request.ip)
-  return family !== 0 && LOCAL.check(request.ip, family === 4 ? 'ipv4' : 'ipv6')
+  const [address = ''] = request.ip.split('%')
+  const family = isIP(address)
+  return family !== 0 && LOCAL.check(address, family === 4 ? 'ipv4' : 'ipv6')
 }

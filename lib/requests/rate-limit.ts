@@ -1,8 +1,9 @@
 import { fastifyRateLimit, type CreateRateLimitOptions } from '@fastify/rate-limit'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
 import { FST_ACCOUNTS_RATE_LIMITED } from '../errors.ts'
-import type { RateLimitSettings } from '../options/throttle.ts'
 import { clientNetwork, isBehindUnknownProxy } from './network.ts'
+
+interface Limits { readonly max: number, readonly maxSensitive: number, readonly window: number }
 
 /** @throws {FST_ACCOUNTS_RATE_LIMITED} for a network that has asked too much */
 export type LimitRate = (request: FastifyRequest, isSensitive: boolean) => Promise<void>
@@ -11,7 +12,7 @@ export type LimitRate = (request: FastifyRequest, isSensitive: boolean) => Promi
 const CAPACITY = 20_000
 
 /** Two counts a network: whatever the route, and whatever the spelling of its path, it is one of the two. */
-export async function createRateLimit (app: FastifyInstance, { max, maxSensitive, window }: RateLimitSettings): Promise<LimitRate> {
+export async function createRateLimit (app: FastifyInstance, { max, maxSensitive, window }: Limits): Promise<LimitRate> {
   const create = await loadLimiter(app)
   // Each has a store of its own, and that is given what its type does not name: its capacity.
   const limiter = (max: number) => create({ max, timeWindow: window, keyGenerator: clientNetwork, cache: CAPACITY } as CreateRateLimitOptions)

@@ -97,7 +97,7 @@ async function run (on, killed) {
 async function createJudge ({ address }, secret) {
   const storage = await openStorage(address)
   const app = Fastify()
-  await app.register(accounts, { appUrl: 'http://localhost:3000', secret, storage, passwords: { argon2: { memoryKiB: 7168, iterations: 5 } } })
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret, storage, passwords: { argon2: { memoryKiB: 7168, iterations: 5 } }, throttle: false, rateLimit: false })
   app.get('/private', { onRequest: app.authenticate }, async () => 'in')
   await app.ready()
   // Each worker moved its own clock on with every rotation: be later than all of them, but before their sessions end.

@@ -39,7 +39,7 @@ async function race (on, count) {
   const storage = await openStorage(address)
   const secret = randomBytes(32)
   const app = Fastify()
-  await app.register(accounts, { appUrl: 'http://localhost:3000', secret, storage, passwords: { argon2: { memoryKiB: 7168, iterations: 5 } } })
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret, storage, passwords: { argon2: { memoryKiB: 7168, iterations: 5 } }, rateLimit: false })
   await app.ready()
   const signedIn = await app.inject({ method: 'POST', url: '/auth/register', payload: { email: 'racer@example.com', password: 'violet harbor 92 lantern' } })
   const { id } = signedIn.json().session

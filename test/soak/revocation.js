@@ -23,7 +23,7 @@ const { url, schema, remove } = await createDatabase()
 const secret = randomBytes(32)
 const sql = new pg.Pool({ connectionString: url, max: 1 })
 const app = Fastify()
-await app.register(accounts, { appUrl: 'http://localhost:3000', secret, storage: await openStorage({ url, schema }), passwords: { argon2: { memoryKiB: 7168, iterations: 5 } } })
+await app.register(accounts, { appUrl: 'http://localhost:3000', secret, storage: await openStorage({ url, schema }), passwords: { argon2: { memoryKiB: 7168, iterations: 5 } }, rateLimit: false })
 await app.ready()
 const nodes = await Promise.all(Array.from({ length: Number(options.processes) }, startNode))
 

@@ -81,7 +81,7 @@ for (const { name, lanes, classes, passwords } of PARTS.filter(part => PART === 
 
 async function createServer (file, passwords) {
   const app = Fastify()
-  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(file), passwords })
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(file), passwords, throttle: false, rateLimit: false })
   const digests = {
     passwordless: null,
     hostile: HOSTILE,

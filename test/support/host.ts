@@ -29,6 +29,7 @@ export async function createHost (t: Test, options: HostOptions = {}): Promise<T
   await app.register(accounts, {
     appUrl: 'http://localhost:3000',
     secret: randomBytes(32),
+    rateLimit: false,
     ...options.accounts,
     storage: options.accounts?.storage ?? await sqliteStorage(':memory:'),
     passwords: { argon2: { memoryKiB: 7168, iterations: 5 }, ...options.accounts?.passwords }

@@ -19,7 +19,8 @@ export async function createServer (setup = () => {}) {
     appUrl: 'http://localhost:3000',
     secret: Buffer.from(secret, 'base64url'),
     storage,
-    passwords: { argon2: { memoryKiB: 7168, iterations: 5 } }
+    passwords: { argon2: { memoryKiB: 7168, iterations: 5 } },
+    rateLimit: false
   })
   app.get('/private', { onRequest: app.authenticate }, async ({ principal }) => ({ email: principal.user.email }))
   await setup(app)
