@@ -153,5 +153,5 @@ t.test('own sign-in: the example begins and ends a session', async t => {
 t.test('mail: the example starts, and what it says makes sense', async t => {
   process.env.SMTP_PASSWORD = 'secret of the shop'
   const app = await load('mail', {})
-  await t.resolves(app.ready())
+  await t.resolves(async () => { await app.ready() })
 })
