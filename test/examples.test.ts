@@ -170,3 +170,9 @@ t.test('own sign-in: the example begins and ends a session', async t => {
   t.equal((await browser.post('/leave')).statusCode, 200)
   t.equal((await browser.get('/profile')).statusCode, 401)
 })
+
+t.test('mail: the example starts, and what it says makes sense', async t => {
+  process.env.SMTP_PASSWORD = 'secret of the shop'
+  const app = await load('mail', {})
+  await t.resolves(async () => { await app.ready() })
+})

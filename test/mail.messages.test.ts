@@ -3,9 +3,9 @@ import t from 'tap'
 import { html } from '../lib/index.ts'
 import { createLinks } from '../lib/mail/links.ts'
 import { createMessages } from '../lib/mail/messages.ts'
-import { MAIL_KINDS } from '../lib/options/members.ts'
+import { MAIL_KINDS as KINDS } from '../lib/options/members.ts'
 import type { MailContent, MailContext, MailKind, MailOptions } from '../types/index.ts'
-import { KINDS, SAMPLE_APP, SAMPLE_USER, SAMPLES } from './support/sample-mails.ts'
+import { SAMPLE_APP, SAMPLE_USER, SAMPLES } from './support/sample-mails.js'
 
 type Messages = NonNullable<MailOptions['messages']>
 
@@ -24,7 +24,7 @@ const unescape = (text: string) => text.replace(/&(amp|lt|gt|quot|#39);/g, (_mat
 const visible = (markup: string) => unescape(markup.replace(/<title>.*<\/title>/s, '').replace(/<[^>]*>/g, ''))
 
 t.test('every kind of mail has a subject, a text and an HTML that say the same', async t => {
-  t.strictSame([...MAIL_KINDS].sort(), [...KINDS].sort())
+  t.strictSame([...KINDS].sort(), Object.keys(SAMPLES).sort())
   const { render, failures } = open()
   const subjects = new Set<string>()
   for (const kind of KINDS) {

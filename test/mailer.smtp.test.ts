@@ -52,7 +52,7 @@ t.test('W-05: a mail goes to exactly the given address, or nowhere', async t => 
   const REFUSED = [
     'a@b.c,d@e.f', 'a@b.c;d@e.f', 'a@b.c d@e.f', 'a@b.c, d@e.f', 'a@b.c\nd@e.f', 'a@b.c\r\nBcc: d@e.f', 'a@b.c\0', '"a@b.c" <x@y.z>', '<a@b.c>', 'A <a@b.c>', 'a@b.c>,<d@e.f',
     'a@b@c', '@b.c', 'a@', 'a', '', '"a b"@c.d', '"a@b.c,d"@e.f', '"a@b.c d@e.f"@g.h', 'a(d@e.f)@b.c', 'a@b.c(d)', '(x)a@b.c', 'group:a@b.c,d@e.f;', 'undisclosed-recipients:;',
-    'a\uff20b.c', 'a@b\uff20c.d', 'a\ufe6bb.c', 'a@b\uff0ec', 'dem\u24de@example.com', 'a@b\u3002c', 'a@b.c\u202e', '\u200ba@b.c', '.a@b.c', 'a.@b.c', 'a..b@c.d', 'a@.b', 'a@b..c', 'a@b.', 'a@-b.c',
+    'a\uff20b.c', 'a@b\uff20c.d', 'a\ufe6bb.c', 'a@b\uff0ec', 'dem\u24de@example.com', '\uff41@b.c', '\ufb01@b.c', 'a@b\u3002c', 'a@b.c\u202e', '\u200ba@b.c', '.a@b.c', 'a.@b.c', 'a..b@c.d', 'a@.b', 'a@b..c', 'a@b.', 'a@-b.c',
     'a@[127.0.0.1]', 'a@[x@e.f]', 'a@b.c\\', 'a\\@b.c', 'a@b.c%0d%0a', 'a%00@b.c%', `${'x'.repeat(65)}@example.com`, `a@${'b'.repeat(64)}.c`, `a@${'b.'.repeat(130)}c`, 'x'.repeat(1000), `${'a@'.repeat(500)}b.c`,
     '\ud800@b.c', '=?utf-8?q?a=40b.c=2Cd?=@e.f', 'a@xn--', 'mailto:a@b.c', 'a@b.c?cc=d@e.f', ['a@b.c', 'd@e.f'], { address: 'a@b.c' }, null, undefined, 7
   ]
@@ -69,7 +69,7 @@ t.test('W-05: a mail goes to exactly the given address, or nowhere', async t => 
 })
 
 t.test('W-05: the adapter takes the addresses that the core takes, and no other', async t => {
-  const piece = fc.constantFrom('a', 'B', 'ö', 'ß', 'é', '日', '.', '@', ',', ';', ' ', '"', '<', '>', '(', '\r', '\n', '\\', '-', '_', '+', '\uff20', '\u24de', 'xn--', '0', '\u0301', '\ud83d\ude00', '\ud800', ':', '[', '%')
+  const piece = fc.constantFrom('a', 'B', 'ö', 'ß', 'é', '日', '.', '@', ',', ';', ' ', '"', '<', '>', '(', '\r', '\n', '\\', '-', '_', '+', '\uff20', '\u24de', '\uff41', '\ufb01', 'xn--', '0', '\u0301', '\ud83d\ude00', '\ud800', ':', '[', '%')
   const text = fc.array(piece, { maxLength: 12 }).map(pieces => pieces.join(''))
   const address = fc.oneof(text, fc.tuple(text, text).map(([local, domain]) => `${local}@${domain}`), fc.tuple(text, fc.emailAddress()).map(([prefix, email]) => prefix + email), fc.emailAddress())
   const same = (one: string) => (parseAddress(one)?.toLowerCase().normalize('NFC') ?? null) === emailKey(one)
@@ -243,7 +243,7 @@ t.test('a transport of the host\'s is used as it is, and left open', async t => 
   await mailer.verify()
   await mailer.send(MAIL)
   await mailer.close()
-  t.match(smtp.messages, [{ to: ['ada@example.com'], secure: true }], 'W-05: one recipient, whatever its defaults')
+  t.strictSame(smtp.messages.map(({ to, secure }) => [to, secure]), [[['ada@example.com'], true]], 'W-05: one recipient, whatever its defaults')
   await t.resolves(transport.sendMail({ from: 'a@b.c', to: 'd@e.f', text: 'x' }))
 
   for (const thrown of ['words', undefined, new Error('a\nb'), { code: 7 }]) {

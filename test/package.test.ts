@@ -59,6 +59,7 @@ const { randomBytes } = require('node:crypto')
 const Fastify = require('fastify')
 const { default: accounts } = require('fastify-accounts')
 const { sqliteStorage } = require('fastify-accounts/kysely')
+if (typeof require('fastify-accounts/nodemailer').nodemailerMailer !== 'function') process.exit(1)
 void (async () => {${BODY}})()`), '{"hello":"ada@example.com"}')
 })
 
@@ -67,13 +68,14 @@ t.test('it works in an empty project from TypeScript, with fields of the host\'s
 import Fastify from 'fastify'
 import accounts, { type AccountsOptions, type Principal } from 'fastify-accounts'
 import { sqliteStorage } from 'fastify-accounts/kysely'
+import { nodemailerMailer } from 'fastify-accounts/nodemailer'
 import { storageContract } from 'fastify-accounts/testing'
 
 declare module 'fastify' {
   interface AccountsUser { readonly plan: 'free' | 'paid' }
 }
 
-const options: AccountsOptions = { appUrl: 'http://localhost:3000', secret: process.env.SECRET, storage: await sqliteStorage('accounts.db') }
+const options: AccountsOptions = { appUrl: 'http://localhost:3000', secret: process.env.SECRET, storage: await sqliteStorage('accounts.db'), mailer: nodemailerMailer({ host: 'mail.example.com' }, { from: 'a@b.c' }) }
 const app = Fastify()
 await app.register(accounts, options)
 app.get('/plan', { onRequest: app.guard({ fresh: '5m' }) }, async request => {

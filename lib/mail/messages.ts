@@ -5,10 +5,10 @@ import { layHtml, layText } from './layout.ts'
 import { textOf } from './texts.ts'
 
 /** A text, ready to send. */
-export type Content = Pick<Mail, 'subject' | 'text' | 'html'>
+type Content = Pick<Mail, 'subject' | 'text' | 'html'>
 
 /** What the sender knows of a mail; what the application calls itself and where it is comes from the options. */
-export type Occasion<Kind extends MailKind> = Pick<MailContext<Kind>, 'data' | 'user' | 'locale'>
+type Occasion<Kind extends MailKind> = Pick<MailContext<Kind>, 'data' | 'user' | 'locale'>
 
 /** Write a mail. It never rejects: a text of the host's own that fails gives way to the package's. */
 export type Render = <Kind extends MailKind>(kind: Kind, occasion: Occasion<Kind>) => Promise<Content>

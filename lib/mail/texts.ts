@@ -97,7 +97,7 @@ const TEXTS: { readonly [Kind in MailKind]: (context: MailContext<Kind>) => { re
 
 /** The package's own text of a mail. */
 export function textOf<Kind extends MailKind> (context: MailContext<Kind>): Text {
-  return { ...TEXTS[context.kind](context), footer: `${context.appName} has sent this mail by itself, as something happened to your account. Please do not answer it.` }
+  return { ...TEXTS[context.kind](context), footer: `${context.appName} has sent this mail automatically.` }
 }
 
 /** 40 letters that can't be read as an address of the web or a text: strangers choose names, and mail goes out in ours. */

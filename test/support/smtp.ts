@@ -20,7 +20,7 @@ interface SmtpOptions {
 /** What goes wrong, from now on. */
 type SmtpTrouble =
   | { readonly refuse: Step, readonly code: number, readonly reply?: string }
-  /** `silence`: connections are taken, and nothing is said. `tarpit`: a greeting that never ends, a byte at a time. */
+  /** `silence`: connections are taken, and nothing is said. `tarpit`: a greeting, then an answer that never ends, a byte at a time. */
   | 'silence' | 'tarpit'
   /** The connection is cut when the message has begun to arrive. `cut after data`: when it has arrived whole. */
   | 'cut in data' | 'cut after data'
@@ -152,6 +152,9 @@ const envelopeOf = ({ envelope, secure, user }: SMTPServerSession) => ({
 /** Always about to go on: whoever waits for a silence only waits for ever. */
 function drip (socket: Socket): void {
   let at = 0
-  const timer = setInterval(() => socket.write('220-please hold the line\r\n'[at++ % 26]!), 20)
-  socket.once('close', () => clearInterval(timer))
+  socket.write('220 hello\r\n')
+  socket.once('data', () => {
+    const timer = setInterval(() => socket.write('250-please hold the line\r\n'[at++ % 26]!), 20)
+    socket.once('close', () => clearInterval(timer))
+  })
 }

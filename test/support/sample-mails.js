@@ -1,11 +1,13 @@
-import type { MailData, MailKind } from '../../types/index.ts'
-
 const APP_URL = 'https://app.example.com/shop'
 const event = { at: new Date('2026-11-21T09:10:11Z'), device: 'Firefox on Windows', address: '203.0.113.7' }
-const link = (page: string) => `${APP_URL}/${page}?token=Zm9yLWxvb2tpbmctYXQtYWxvbmUtbm9ib2R5LWtub3dzLWl0LQ`
+/** @param {string} page */
+const link = (page) => `${APP_URL}/${page}?token=Zm9yLWxvb2tpbmctYXQtYWxvbmUtbm9ib2R5LWtub3dzLWl0LQ`
 
-/** What each kind of mail is made of. */
-export const SAMPLES: MailData = {
+/**
+ * What each kind of mail is made of.
+ * @type {import('../../types/mailer.ts').MailData}
+ */
+export const SAMPLES = {
   'reset-password': { link: link('reset-password'), validMinutes: 30 },
   'verify-email': { link: link('verify-email'), validMinutes: 1440 },
   'change-email': { link: link('change-email'), validMinutes: 60 },
@@ -17,7 +19,5 @@ export const SAMPLES: MailData = {
   'personal-token-created': { ...event, tokenName: 'Nightly report', expiresAt: new Date('2026-12-21T09:10:11Z') }
 }
 
-// The table above has every kind, by its type.
-export const KINDS = Object.keys(SAMPLES) as MailKind[]
 export const SAMPLE_APP = { appName: 'Ada\'s Shop', appUrl: APP_URL }
 export const SAMPLE_USER = { name: 'Ada Lovelace', email: 'ada@example.com' }
