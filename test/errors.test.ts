@@ -92,7 +92,7 @@ t.test('I-07 every error has one shape, 401 a challenge, 503 a time to come back
   await caller.post('/auth/login', ADA)
   await storage.close!()
   clock.advance(2 * SECOND)
-  t.equal(Object.keys(caller.cookies).length, 2)
+  t.equal(Object.keys(caller.cookies).length, 3)
   for (const [method, path, body] of [['GET', '/private'], ['GET', '/auth/me'], ['POST', '/auth/logout'], ['POST', '/auth/refresh'], ['POST', '/auth/login', ADA], ['POST', '/auth/register', { ...ADA, email: 'eve@example.com' }], ['POST', '/auth/password/change', { currentPassword: PASSWORD, newPassword: OTHER_PASSWORD }]] as const) {
     await note('503 STORAGE_UNAVAILABLE', `${method} ${path} without a store`, caller.copy().request(method, path, body))
   }
@@ -254,7 +254,7 @@ t.test('I-08 whatever an adapter throws is 503, in a guard as in a route', async
       return typeof verb === 'function' ? (...args: unknown[]) => fail === null ? Reflect.apply(verb, target, args) as unknown : fail() : verb
     }
   })
-  const storage: Storage = { users: moody(real.users), sessions: moody(real.sessions), close: async () => await real.close?.() }
+  const storage: Storage = { users: moody(real.users), sessions: moody(real.sessions), throttles: real.throttles!, close: async () => await real.close?.() }
   const { client, signedUp } = await createApp(t, { storage })
   const browser = await signedUp(ADA.email)
   for (const [title, value] of Object.entries(THROWN)) {

@@ -19,8 +19,8 @@ const NUMBER = 7_654_321
 async function start (t: Test, options: object): Promise<void> {
   const app = Fastify()
   t.teardown(async () => { await app.close() })
-  const { users, sessions, throttles } = await shared
-  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: { users, sessions, throttles }, ...options } as AccountsOptions)
+  const { close, ...storage } = await shared
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage, ...options } as AccountsOptions)
   await app.ready()
 }
 
@@ -210,7 +210,8 @@ t.test('a storage that is not one is refused, with words for the usual mistakes'
   ] as const) {
     await t.rejects(start(t, { storage: given as Storage }), { code: 'FST_ACCOUNTS_OPTION_INVALID', message })
   }
-  await t.resolves(start(t, { storage: { users, sessions } }), 'parts alone are enough')
+  await t.resolves(start(t, { storage: { users, sessions, throttles: throttles! } }), 'parts alone are enough')
+  await t.resolves(start(t, { storage: { users, sessions }, throttle: false }))
 })
 
 t.test('the options stay as the caller gave them', async t => {
@@ -226,8 +227,8 @@ const MAILER = { send: async () => {} }
 const own = (path: string) => (token: string) => `${HTTPS}${path}${token}`
 
 t.test('mail: what makes sense is taken, and resolved', async t => {
-  const { users, sessions } = await shared
-  const resolve = (options: object) => resolveOptions({ appUrl: 'https://app.example.com:8443/shop/', secret: randomBytes(32), storage: { users, sessions } as Storage, ...options }).mail
+  const storage = await shared
+  const resolve = (options: object) => resolveOptions({ appUrl: 'https://app.example.com:8443/shop/', secret: randomBytes(32), storage, ...options }).mail
   t.equal(resolve({}), null)
   t.match(resolve({ mailer: MAILER }), { mailer: MAILER, appName: 'app.example.com:8443', appUrl: 'https://app.example.com:8443/shop', messages: {} })
   for (const options of [
