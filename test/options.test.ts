@@ -198,7 +198,7 @@ t.test('a storage that is not one is refused, with words for the usual mistakes'
   ] as const) {
     await t.rejects(start(t, { storage: given as Storage }), { code: 'FST_ACCOUNTS_OPTION_INVALID', message })
   }
-  await t.resolves(start(t, { storage: { users, sessions } }), 'parts alone are enough')
+  await t.resolves(start(t, { storage: { users, sessions, throttles } }), 'parts alone are enough')
 })
 
 t.test('the options stay as the caller gave them', async t => {
