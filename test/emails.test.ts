@@ -28,6 +28,26 @@ t.test('a new account waits for the proof of its address', async t => {
   t.strictSame(states, [['Ada@Example.com', null]])
 })
 
+t.test('a mail is told which language was asked for, if it is one', async t => {
+  const locales: unknown[] = []
+  const { client, takeMail } = await createMailApp(t, { mail: { messages: { 'verify-email': ({ locale }) => { locales.push(locale) } } } })
+  const asked = { 'de-AT,de;q=0.8': 'de-AT', en: 'en', ' fr ; q=1': 'fr', '*': null, '': null, 'evil.example"><script>': null, '../../etc': null, 'de-AT\tx': null, [`de-${'a'.repeat(99)}`]: null }
+  for (const [index, [language, locale]] of Object.entries(asked).entries()) {
+    await client().post('/auth/register', { email: `user${index}@example.com`, password: PASSWORD }, { 'accept-language': language })
+    await takeMail()
+    t.equal(locales.at(-1), locale, language)
+  }
+  t.equal(locales.length, Object.keys(asked).length)
+})
+
+t.test('W-01 a link to verify is void after the password was set anew', async t => {
+  const { app, client, takeToken } = await createMailApp(t)
+  await client().post('/auth/register', ADA)
+  const token = await takeToken()
+  await app.accounts.passwords.set((await app.accounts.users.findByEmail(ADA.email))!.id, OTHER_PASSWORD)
+  t.match(await client().post('/auth/email/verify', { token }).then(answer => answer.json<object>()), LINK_INVALID)
+})
+
 t.test('A-12 A-02 signing up with a taken address answers the same, and tells its owner alone', async t => {
   const { client, member, takeMail, takeAll, app } = await createMailApp(t)
   await member('ada@example.com')

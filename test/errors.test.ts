@@ -29,7 +29,7 @@ function checkShape (t: { ok (value: unknown, title: string): void, equal (one: 
 t.test('I-07 every error has one shape, 401 a challenge, 503 a time to come back', async t => {
   const clock = holdClock(t)
   const storage = await sqliteStorage(databaseFile(t))
-  const { client, signedUp } = await createApp(t, { storage, passwords: { maxQueue: 1 } }, app => {
+  const { client, signedUp } = await createApp(t, { storage, passwords: { maxQueue: 1 }, throttle: false }, app => {
     app.get('/admin', { onRequest: app.guard({ roles: ['admin'] }) }, async () => ({}))
     app.get('/fresh', { onRequest: app.guard({ fresh: '5m' }) }, async () => ({}))
     app.get('/checked', { onRequest: app.authenticate, preHandler: app.authorize(() => false) }, async () => ({}))
@@ -254,7 +254,7 @@ t.test('I-08 whatever an adapter throws is 503, in a guard as in a route', async
       return typeof verb === 'function' ? (...args: unknown[]) => fail === null ? Reflect.apply(verb, target, args) as unknown : fail() : verb
     }
   })
-  const storage: Storage = { users: moody(real.users), sessions: moody(real.sessions), throttles: real.throttles!, close: async () => await real.close?.() }
+  const storage: Storage = { users: moody(real.users), sessions: moody(real.sessions), throttles: moody(real.throttles!), close: async () => await real.close?.() }
   const { client, signedUp } = await createApp(t, { storage })
   const browser = await signedUp(ADA.email)
   for (const [title, value] of Object.entries(THROWN)) {

@@ -205,6 +205,14 @@ t.test('X-03 X-05 links are asked for and used by POST from our own origin alone
   }
 })
 
+t.test('X-03 under csrf: "strict" who says nothing of itself asks for no mail and uses no link', async t => {
+  const strict = await createMailApp(t, { csrf: 'strict' })
+  for (const [url, body] of [['/auth/password/forgot', { email: 'a@example.com' }], ['/auth/password/reset', { token: 'A'.repeat(43), password: NEW_PASSWORD }], ['/auth/email/verify', { token: 'A'.repeat(43) }], ['/auth/email/resend', { email: 'a@example.com' }]] as const) {
+    t.equal((await strict.client().post(url, body)).statusCode, 403, url)
+    t.not((await strict.client().post(url, body, { origin: APP_URL })).statusCode, 403, url)
+  }
+})
+
 t.test('without a mailer there are no routes that need one, and the services say so', async t => {
   const { app, client } = await createApp(t)
   for (const url of ['/auth/password/forgot', '/auth/password/reset', '/auth/email/verify', '/auth/email/resend', '/auth/email/change']) t.equal((await client().post(url, {})).statusCode, 404, url)

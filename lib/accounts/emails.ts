@@ -50,8 +50,6 @@ export function createEmails ({ storage, passwords, throttle, oneTimeTokens, pos
       const changed = await stores.users.changeEmail!(user.id, taken.epoch, { email: text, emailKey: key }, new Date(now()))
       if (changed === 'email-taken') throw new FST_ACCOUNTS_EMAIL_TAKEN()
       if (changed === null) throw new FST_ACCOUNTS_LINK_INVALID()
-      // Links that went to the old address are worth nothing now.
-      await stores.oneTimeTokens!.deleteForUser(user.id)
       await post.enqueue(stores, { kind: 'email-changed', user, newEmail: text, request })
       return changed
     })

@@ -49,7 +49,6 @@ export function createRecovery ({ storage, passwords, throttle, oneTimeTokens, p
         // It has changed between our look and now: all of this is undone.
         if (confirmed === null) throw new FST_ACCOUNTS_LINK_INVALID()
         const ended = await stores.sessions.revokeAllForUser(user.id, { at, reason: 'password-reset' })
-        await stores.oneTimeTokens!.deleteForUser(user.id)
         await post.enqueue(stores, { kind: 'password-changed', user: confirmed, request })
         return { confirmed, ended }
       })
