@@ -92,7 +92,7 @@ t.test('I-07 every error has one shape, 401 a challenge, 503 a time to come back
   await caller.post('/auth/login', ADA)
   await storage.close!()
   clock.advance(2 * SECOND)
-  t.equal(Object.keys(caller.cookies).length, 3)
+  t.equal(Object.keys(caller.cookies).length, 2)
   for (const [method, path, body] of [['GET', '/private'], ['GET', '/auth/me'], ['POST', '/auth/logout'], ['POST', '/auth/refresh'], ['POST', '/auth/login', ADA], ['POST', '/auth/register', { ...ADA, email: 'eve@example.com' }], ['POST', '/auth/password/change', { currentPassword: PASSWORD, newPassword: OTHER_PASSWORD }]] as const) {
     await note('503 STORAGE_UNAVAILABLE', `${method} ${path} without a store`, caller.copy().request(method, path, body))
   }
