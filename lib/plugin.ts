@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { AccountsOptions } from '../types/options.ts'
 import type { Policy } from '../types/policy.ts'
 import { createAdministration } from './accounts/administration.ts'
+import { createBrowser } from './accounts/browser.ts'
 import { createEmails } from './accounts/emails.ts'
 import { createExport } from './accounts/export.ts'
 import { createListUsers } from './accounts/list.ts'
@@ -18,18 +19,10 @@ import { createAuthorize } from './authorization/authorize.ts'
 import { createGuards } from './authorization/guard.ts'
 import { protectRoutes } from './authorization/protect.ts'
 import { createAccessCookie } from './credentials/access-cookie.ts'
-import { FST_ACCOUNTS_CREDENTIALS_INVALID } from './errors.ts'
 import { createHooks } from './hooks.ts'
 import { startMail } from './mail/mail.ts'
 import { resolveOptions } from './options/index.ts'
-import { createBcrypt } from './passwords/bcrypt.ts'
-import { loadBlocklist } from './passwords/blocklist.ts'
-import { createForeign } from './passwords/foreign.ts'
-import { loadHasher } from './passwords/hasher.ts'
-import { createPasswords } from './passwords/passwords.ts'
-import { createQueue, hashesAtOnce } from './passwords/queue.ts'
-import { createRefusalTime } from './passwords/refusal-time.ts'
-import { createArgon2id } from './passwords/scheme.ts'
+import { loadPasswords } from './passwords/load.ts'
 import { addCachingHeaders } from './requests/caching.ts'
 import { createOriginGuard } from './requests/origin.ts'
 import { createRateLimit } from './requests/rate-limit.ts'
@@ -70,17 +63,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const originGuard = createOriginGuard(settings.origin, settings.csrf, keys.hash)
   const devices = settings.throttle === null ? noDevices : createDevices(cookies, keys.hash)
   const throttle = settings.throttle === null ? noThrottle : createThrottle({ rule: settings.throttle, throttles: storage.throttles!, keys: keys.hash, devices, hooks })
-  const blocklist = await loadBlocklist(settings.passwords.blocklist, serviceWords(settings.origin))
-  const queue = createQueue(hashesAtOnce(), settings.passwords.maxQueue)
-  const { argon2, verifyForeign, legacy } = settings.passwords
-  const passwords = await createPasswords(settings.passwords, {
-    argon2id: createArgon2id(await loadHasher(argon2)),
-    bcrypt: await createBcrypt(settings.passwords, app.log),
-    foreign: verifyForeign === null ? null : createForeign(verifyForeign, app.log),
-    refusalTime: createRefusalTime(legacy === null ? null : legacy.foreignMs ?? 0),
-    blocklist,
-    queue
-  })
+  const passwords = await loadPasswords(settings.passwords, serviceWords(settings.origin), app.log)
 
   const mail = startMail({ settings: settings.mail, storage, oneTimeTokens, hooks, log: app.log })
   const { post } = mail
@@ -94,6 +77,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
 
   const dependencies = { settings, storage, passwords, liveness, signIn, signOut, readPresented, throttle, oneTimeTokens, post, hooks }
   const begin = createBegin(dependencies)
+  const browser = createBrowser(dependencies, { begin, cookies, devices })
   const prepare = createPrepare(dependencies)
   const register = createRegister(dependencies, prepare)
   const login = createLogin(dependencies, begin)
@@ -120,20 +104,8 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   app.decorate('verifyAccessCookie', guard({ via: 'cookie' }))
   app.decorate('authorize', authorize)
   app.decorateRequest('principal', null)
-  app.decorateReply('signIn', async function (this: FastifyReply, { id }, { remember = true } = {}) {
-    const user = await storage.users.find(id)
-    if (user === null || user.disabled) throw new FST_ACCOUNTS_CREDENTIALS_INVALID()
-    const issued = await begin(user, this.request, remember)
-    cookies.set(this, issued, remember)
-    devices.remember(this, user.id, remember)
-    hooks.record('login.succeeded', { userId: user.id, sessionId: issued.session.id, request: this.request })
-    return issued.session
-  })
-  app.decorateReply('signOut', async function (this: FastifyReply) {
-    for (const { userId, sessionId } of readPresented(this.request)) await signOut.end(userId, sessionId, 'signed-out', this.request)
-    cookies.clear(this)
-    this.request.principal = null
-  })
+  app.decorateReply('signIn', async function (this: FastifyReply, user, options) { return await browser.signIn(this, user, options) })
+  app.decorateReply('signOut', async function (this: FastifyReply) { await browser.signOut(this) })
 
   if (settings.prefix !== null) {
     const limitRate = settings.rateLimit === null ? null : await createRateLimit(app, settings.rateLimit)

@@ -1,0 +1,36 @@
+import type { FastifyReply } from 'fastify'
+import type { SignInOptions } from '../../types/accounts.ts'
+import type { Session, User } from '../../types/principal.ts'
+import { FST_ACCOUNTS_CREDENTIALS_INVALID } from '../errors.ts'
+import type { Cookies } from '../sessions/cookies.ts'
+import type { Devices } from '../sessions/devices.ts'
+import type { AccountsDependencies } from './dependencies.ts'
+import type { Begin } from './login.ts'
+
+/** What a host does with a browser whose user it has authenticated itself: `reply.signIn` and `reply.signOut`. */
+export interface Browser {
+  /** @throws {FST_ACCOUNTS_CREDENTIALS_INVALID} no such user, or disabled */
+  signIn (reply: FastifyReply, user: Pick<User, 'id'>, options?: SignInOptions): Promise<Session>
+  signOut (reply: FastifyReply): Promise<void>
+}
+
+export function createBrowser ({ storage, signOut, readPresented, hooks }: AccountsDependencies, { begin, cookies, devices }: { readonly begin: Begin, readonly cookies: Cookies, readonly devices: Devices }): Browser {
+  return {
+    async signIn (reply, { id }, { remember = true } = {}) {
+      const { request } = reply
+      const user = await storage.users.find(id)
+      if (user === null || user.disabled) throw new FST_ACCOUNTS_CREDENTIALS_INVALID()
+      const issued = await begin(user, request, remember)
+      cookies.set(reply, issued, remember)
+      devices.remember(reply, user.id, remember)
+      hooks.record('login.succeeded', { userId: user.id, sessionId: issued.session.id, request })
+      return issued.session
+    },
+    async signOut (reply) {
+      const { request } = reply
+      for (const { userId, sessionId } of readPresented(request)) await signOut.end(userId, sessionId, 'signed-out', request)
+      cookies.clear(reply)
+      request.principal = null
+    }
+  }
+}
