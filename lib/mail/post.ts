@@ -6,7 +6,7 @@ import { randomId } from '../random.ts'
 import { clientAddress, clientUserAgent, describeDevice } from '../requests/client.ts'
 
 /** A mail to write: it goes to the address of the user as it is stored, unless there is a new one to prove. */
-export interface Letter {
+interface Letter {
   readonly kind: MailKind
   readonly user: UserRecord
   readonly newEmail?: string

@@ -18,7 +18,7 @@ export interface MailSettings {
 }
 
 /** For how long the links in mail work, in milliseconds. */
-export type LinkTtl = Readonly<Record<keyof Links, number>>
+type LinkTtl = Readonly<Record<keyof Links, number>>
 
 /** `null` without a mailer. @param appUrl without a slash at its end */
 export function resolveMail ({ mailer, mail, links }: Pick<AccountsOptions, 'mailer' | 'mail' | 'links'>, appUrl: string): MailSettings | null {

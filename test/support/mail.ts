@@ -57,7 +57,7 @@ export async function createMailApp (t: Test, options: Partial<AccountsOptions> 
 }
 
 /** A mailer without a pool, so that no connection outlives a test. */
-export const mailerFor = ({ host, port }: Pick<Smtp, 'host' | 'port'>) => nodemailerMailer({ host, port, pool: false, secure: false, allowUnauthorizedCerts: true }, { from: 'Example <accounts@example.com>' })
+const mailerFor = ({ host, port }: Pick<Smtp, 'host' | 'port'>) => nodemailerMailer({ host, port, pool: false, secure: false, allowUnauthorizedCerts: true }, { from: 'Example <accounts@example.com>' })
 
 /** The token in the one link of a mail. */
 export function tokenOf ({ text }: ReceivedMail): string {
