@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { MailKind } from '../../types/mailer.ts'
 import type { OutboxRecord, Stores, UserRecord } from '../../types/storage.ts'
 import { now } from '../clock.ts'
-import { randomId } from '../random.ts'
+import { randomFraction, randomId } from '../random.ts'
 import { clientAddress, clientUserAgent, describeDevice } from '../requests/client.ts'
 
 /** A mail to write: it goes to the address of the user as it is stored, unless there is a new one to prove. */
@@ -18,9 +18,11 @@ export interface Post {
   enqueue (stores: Pick<Stores, 'outbox'>, letter: Letter): Promise<void>
   /** The same for nobody: whoever asks about an address without an account waits as long, for the same work. */
   enqueueNothing (stores: Pick<Stores, 'outbox'>, request: FastifyRequest | null): Promise<void>
-  /** Mail has landed: send it now rather than at the next turn. */
+  /** Mail has landed: send it soon rather than at the next turn. */
   kick (): void
 }
+
+const KICK_MS = 10
 
 /** Mail to nobody; who claims it throws it away. */
 export const NOTHING = 'nothing'
@@ -31,7 +33,8 @@ export function createPost (kick: () => void): Post {
     await outbox!.enqueue({ ...mail, id: randomId(), locale: request && preferredLocale(request), attempts: 0, createdAt: at, dueAt: at })
   }
   return {
-    kick,
+    // The answer goes out first: its time must not tell what is sent after it.
+    kick () { setTimeout(kick, KICK_MS * (1 + randomFraction())).unref() },
     async enqueue (stores, { kind, user, newEmail, request }) {
       const data = {
         at: new Date(now()).toISOString(),

@@ -1,15 +1,17 @@
-// Does the time of a refused login tell why it was refused (A-02)? `node test/soak/timing.js [rounds [lanes [part]]]`, 1000
-// rounds and 4 lanes unless told. First on a server that has argon2id digests alone, one request after the other; then on
-// one with old digests, where refusals take a third of a second, in so many lanes side by side (12 minutes).
-// Real requests over a socket, one of each class a round, in an order drawn anew; for every pair of classes
-// the area under the ROC curve (Mann-Whitney) of their times, with its 95 % confidence interval (DeLong). 0.5 tells
-// nothing, 0 and 1 everything. Exit code 1 when a pair is past 0.55 (or 0.45) or its interval past 0.58 (or 0.42).
+// Does the time of an answer tell who has an account, or of what kind (A-02)? `node test/soak/timing.js [rounds [lanes [part]]]`,
+// 1000 rounds and 4 lanes unless told. Parts: refused logins on a server that has argon2id digests alone, one request after
+// the other; on one with old digests, where refusals take a third of a second, in so many lanes side by side (12 minutes);
+// then register, forgot and resend. Real requests over a socket, one of each class a round, in an order drawn anew; for
+// every pair of classes the area under the ROC curve (Mann-Whitney) of their times, with its 95 % confidence interval
+// (DeLong). 0.5 tells nothing, 0 and 1 everything. Exit code 1 when a pair is past 0.55 (or 0.45) or its interval past
+// 0.58 (or 0.42).
 import { randomBytes, randomInt, scrypt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import bcrypt from 'bcrypt'
 import Database from 'better-sqlite3'
@@ -34,6 +36,7 @@ const SECRET = {
   wrong: { email: 'ada@example.com', password: WRONG },
   disabled: { email: 'disabled@example.com', password: PASSWORD },
   passwordless: { email: 'passwordless@example.com', password: PASSWORD },
+  unverified: { email: 'unverified@example.com', password: PASSWORD },
   hostile: { email: 'hostile@example.com', password: PASSWORD },
   'NUL, unknown': { email: 'nobody@example.com', password: `${PASSWORD}\0` },
   'NUL, wrong': { email: 'ada@example.com', password: `${PASSWORD}\0` }
@@ -54,6 +57,7 @@ const SECRET_OF_OLD = {
   foreign: { email: 'foreign@example.com', password: WRONG },
   disabled: { email: 'disabled@example.com', password: PASSWORD },
   'disabled, 12': { email: 'disabled-12@example.com', password: PASSWORD },
+  unverified: { email: 'unverified@example.com', password: PASSWORD },
   passwordless: { email: 'passwordless@example.com', password: WRONG }
 }
 
@@ -61,18 +65,34 @@ const SECRET_OF_OLD = {
 const hashScrypt = async password => `$scrypt$${(await promisify(scrypt)(password, 'salt', 32, { N: 16384, r: 8, p: 1 })).toString('hex')}`
 const OLD = { legacy: { bcryptRounds: 12, foreignMs: 100 }, verifyForeign: async (digest, password) => digest === await hashScrypt(password) }
 
+let count = 0
+const KNOWN = { known: 'ada', disabled: 'disabled', unverified: 'unverified', legacy: 'bcrypt-10' }
+
+/** Routes that answer 202 whatever the address. Who is unknown is so each time, as signing up makes an account. */
+function addresses (more = {}) {
+  const known = Object.entries(KNOWN).map(([name, username]) => [name, () => ({ email: `${username}@example.com`, ...more })])
+  return Object.fromEntries([['unknown', () => ({ email: `nobody-${count++}@example.com`, ...more })], ...known])
+}
+
+const LOGIN = { path: '/auth/login', status: 401 }
 const PARTS = [
-  { name: 'argon2id', lanes: 1, classes: { ...SECRET, ...OPEN }, passwords: {} },
-  { name: 'old', lanes: LANES, classes: SECRET_OF_OLD, passwords: OLD }
+  { name: 'argon2id', ...LOGIN, lanes: 1, classes: { ...SECRET, ...OPEN }, passwords: {} },
+  { name: 'old', ...LOGIN, lanes: LANES, classes: SECRET_OF_OLD, passwords: OLD },
+  { name: 'register', path: '/auth/register', status: 202, lanes: 1, classes: addresses({ password: PASSWORD }), passwords: OLD },
+  { name: 'forgot', path: '/auth/password/forgot', status: 202, lanes: 1, classes: addresses(), passwords: OLD },
+  { name: 'resend', path: '/auth/email/resend', status: 202, lanes: 1, classes: addresses(), passwords: OLD }
 ]
 
+/** A mail server nearby. */
+const mailer = { send: async () => await setTimeout(3) }
+
 process.exitCode = 0
-for (const { name, lanes, classes, passwords } of PARTS.filter(part => PART === undefined || part.name === PART)) {
+for (const { name, path, status, lanes, classes, passwords } of PARTS.filter(part => PART === undefined || part.name === PART)) {
   const folder = mkdtempSync(join(tmpdir(), 'accounts-timing-'))
   const app = await createServer(join(folder, 'accounts.db'), passwords)
   try {
     console.log(`\n${name}: ${ROUNDS} rounds of ${Object.keys(classes).length} classes, ${lanes} at a time, Node ${process.version}`)
-    if (!report(await measure(app, classes, lanes))) process.exitCode = 1
+    if (!report(await measure(app, { path, status }, classes, lanes))) process.exitCode = 1
   } finally {
     await app.close()
     rmSync(folder, { recursive: true, force: true })
@@ -81,7 +101,7 @@ for (const { name, lanes, classes, passwords } of PARTS.filter(part => PART === 
 
 async function createServer (file, passwords) {
   const app = Fastify()
-  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(file), passwords, throttle: false, rateLimit: false })
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(file), passwords, mailer, throttle: false, rateLimit: false })
   const digests = {
     passwordless: null,
     hostile: HOSTILE,
@@ -92,8 +112,8 @@ async function createServer (file, passwords) {
   }
   const database = new Database(file)
   const set = database.prepare('update accounts_users set password_digest = ? where username = ?')
-  for (const username of ['ada', 'disabled', ...Object.keys(digests)]) {
-    const { id } = await app.accounts.users.create({ email: `${username}@example.com`, username, password: PASSWORD })
+  for (const username of ['ada', 'disabled', 'unverified', ...Object.keys(digests)]) {
+    const { id } = await app.accounts.users.create({ email: `${username}@example.com`, username, password: PASSWORD, emailVerified: username !== 'unverified' })
     if (username in digests) set.run(digests[username], username)
     if (username.startsWith('disabled')) await app.accounts.users.update(id, { disabled: true })
   }
@@ -102,7 +122,7 @@ async function createServer (file, passwords) {
   return app
 }
 
-async function measure (app, classes, lanes) {
+async function measure (app, route, classes, lanes) {
   const names = Object.keys(classes)
   const times = Object.fromEntries(names.map(name => [name, []]))
   let round = -WARM_UP
@@ -111,7 +131,7 @@ async function measure (app, classes, lanes) {
     while (round < ROUNDS) {
       const isCounted = round++ >= 0
       for (const name of shuffle(names)) {
-        const time = await knock(app, agent, classes[name])
+        const time = await knock(app, agent, route, classes[name])
         if (isCounted) times[name].push(time)
       }
     }
@@ -120,16 +140,16 @@ async function measure (app, classes, lanes) {
   return times
 }
 
-async function knock (app, agent, body) {
-  const payload = JSON.stringify(body)
+async function knock (app, agent, { path, status }, body) {
+  const payload = JSON.stringify(typeof body === 'function' ? body() : body)
   const start = process.hrtime.bigint()
-  const sent = request({ port: app.server.address().port, host: '127.0.0.1', agent, method: 'POST', path: '/auth/login', headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) } })
+  const sent = request({ port: app.server.address().port, host: '127.0.0.1', agent, method: 'POST', path, headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) } })
   sent.end(payload)
   const [response] = await once(sent, 'response')
   response.resume()
   await once(response, 'end')
   const time = Number(process.hrtime.bigint() - start) / 1e6
-  if (response.statusCode !== 401) throw new TypeError(`answered ${response.statusCode}`)
+  if (response.statusCode !== status) throw new TypeError(`answered ${response.statusCode}`)
   return time
 }
 
