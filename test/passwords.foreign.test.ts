@@ -22,7 +22,7 @@ async function withForeign (t: Test, digest: string, verifyForeign?: VerifyForei
       done()
     }
   })
-  const test = await createApp(t, { storage, passwords: { ...(verifyForeign === undefined ? {} : { verifyForeign }), ...passwords } }, () => {}, Fastify({ logger: { level: 'trace', stream } }))
+  const test = await createApp(t, { storage, throttle: false, passwords: { ...(verifyForeign === undefined ? {} : { verifyForeign }), ...passwords } }, () => {}, Fastify({ logger: { level: 'trace', stream } }))
   const { id } = await test.app.accounts.users.create({ email: EMAIL })
   const { epoch } = (await storage.users.find(id))!
   await storage.users.changePassword(id, epoch, digest)

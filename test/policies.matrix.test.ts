@@ -69,6 +69,7 @@ POST               /auth/login               public
 POST               /auth/logout              public
 DELETE             /auth/me                  cookie, fresh 900 s, strict
 GET, HEAD, PATCH   /auth/me                  cookie
+GET, HEAD          /auth/me/export           cookie, fresh 900 s, strict
 POST               /auth/password/change     cookie
 POST               /auth/refresh             public
 POST               /auth/register            public

@@ -132,7 +132,7 @@ t.test('S-I10 a generation that was never issued is refused, and ends nothing: t
 
 t.test('R-08 explicit: only the refresh route renews, and the refresh cookie goes nowhere else', async t => {
   const clock = holdClock(t)
-  const { signedUp, storage, client } = await createApp(t, { refresh: 'explicit' })
+  const { signedUp, storage, client } = await createApp(t, { throttle: false, refresh: 'explicit' })
   const registered = await client().post('/auth/register', { email: 'paths@example.com', password: 'violet harbor 92 lantern' })
   t.strictSame(registered.cookies.map(({ name, path }) => [name, path]), [['accounts_access', '/'], ['accounts_refresh', '/auth']])
   const browser = await signedUp()
@@ -153,7 +153,7 @@ t.test('R-08 explicit: only the refresh route renews, and the refresh cookie goe
 
 t.test('R-08 the names over https say where a cookie is good', async t => {
   const names = async (options: object) => {
-    const { client } = await createApp(t, { appUrl: 'https://app.example', ...options })
+    const { client } = await createApp(t, { throttle: false, appUrl: 'https://app.example', ...options })
     return (await client().post('/auth/register', { email: 'a@example.com', password: 'violet harbor 92 lantern' })).cookies.map(({ name, secure }) => [name, secure])
   }
   t.strictSame(await names({}), [['__Host-accounts_access', true], ['__Host-accounts_refresh', true]])
@@ -162,7 +162,7 @@ t.test('R-08 the names over https say where a cookie is good', async t => {
 
 t.test('R-04 cookies that were to end with the browser still do after every kind of renewal', async t => {
   const clock = holdClock(t)
-  const { client } = await createApp(t)
+  const { client } = await createApp(t, { throttle: false })
   await client().post('/auth/register', { email: 'ada@example.com', password: 'violet harbor 92 lantern' })
   for (const remember of [true, false]) {
     const browser = client()
