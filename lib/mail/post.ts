@@ -32,21 +32,21 @@ export function createPost (kick: () => void): Post {
     const at = new Date(now())
     await outbox!.enqueue({ ...mail, id: randomId(), locale: request && preferredLocale(request), attempts: 0, createdAt: at, dueAt: at })
   }
+  const describe = (request: FastifyRequest | null, epoch: number) => ({
+    at: new Date(now()).toISOString(),
+    device: request && describeDevice(clientUserAgent(request)),
+    address: request && clientAddress(request),
+    // What was asked for before the password was changed is not carried out after it.
+    epoch: String(epoch)
+  })
   return {
     // The answer goes out first: its time must not tell what is sent after it.
     kick () { setTimeout(kick, KICK_MS * (1 + randomFraction())).unref() },
     async enqueue (stores, { kind, user, newEmail, request }) {
-      const data = {
-        at: new Date(now()).toISOString(),
-        device: request && describeDevice(clientUserAgent(request)),
-        address: request && clientAddress(request),
-        // What was asked for before the password was changed is not carried out after it.
-        epoch: String(user.epoch),
-        ...(newEmail === undefined ? {} : { newEmail })
-      }
+      const data = { ...describe(request, user.epoch), ...(newEmail === undefined ? {} : { newEmail }) }
       await write(stores, request, { kind, userId: user.id, recipient: kind === 'change-email' ? newEmail! : user.email, data })
     },
-    enqueueNothing: async (stores, request) => await write(stores, request, { kind: NOTHING, userId: null, recipient: '', data: {} })
+    enqueueNothing: async (stores, request) => await write(stores, request, { kind: NOTHING, userId: null, recipient: '', data: describe(request, 0) })
   }
 }
 
