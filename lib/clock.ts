@@ -6,5 +6,14 @@ export const now = (): number => Date.now()
 /** Milliseconds on a clock that never jumps, for ages and deadlines within this process. */
 export const monotonic = (): number => performance.now()
 
-/** A promise that resolves after `ms` milliseconds. */
-export const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
+/** A promise that resolves after `ms` milliseconds, or when `signal` is aborted; nothing of it is left then. */
+export const pause = (ms: number, signal?: AbortSignal): Promise<void> => new Promise(resolve => {
+  if (signal?.aborted === true) return resolve()
+  const end = () => {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', end)
+    resolve()
+  }
+  const timer = setTimeout(end, ms)
+  signal?.addEventListener('abort', end)
+})

@@ -1,12 +1,14 @@
 import type { MailData, MailKind } from '../../types/mailer.ts'
 import type { OneTimePurpose, OutboxRecord, UserRecord } from '../../types/storage.ts'
 import { now } from '../clock.ts'
+import { FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '../errors.ts'
 import type { MailSettings } from '../options/mail.ts'
 import type { GuardedStorage } from '../storage.ts'
 import type { OneTimeTokens } from '../tokens/one-time.ts'
 import type { Links } from './links.ts'
 import type { Render } from './messages.ts'
 import { NOTHING } from './post.ts'
+import { describeThrown, isPermanent } from './reason.ts'
 
 export interface DeliveryOptions {
   readonly storage: Pick<GuardedStorage, 'users' | 'oneTimeTokens'>
@@ -22,32 +24,46 @@ const LINKS: Partial<Record<MailKind, { readonly link: keyof Links, readonly pur
   'change-email': { link: 'changeEmail', purpose: 'change-email' }
 }
 
+/** What became of a mail; `over`: there is nothing to send any more; `postponed`: the storage failed, not the mail. */
+export type Delivery =
+  | { readonly outcome: 'sent' | 'over' | 'postponed' }
+  | { readonly outcome: 'failed', readonly reason: string, readonly permanent: boolean }
+
+/** Never rejects. */
+export type Deliver = (record: OutboxRecord) => Promise<Delivery>
+
 /**
- * Turn what waits in the outbox into a mail and send it; `false`: what it was about is over. Its token is made only now,
- * so that no outage wears it out, and voids the one that an earlier try may have brought (W-01).
+ * Turn what waits in the outbox into a mail and send it. Its token is made only now, so that no outage wears it out, and
+ * voids the one that an earlier try may have brought (W-01).
  */
-export function createDelivery ({ storage, oneTimeTokens, settings, render }: DeliveryOptions): (record: OutboxRecord) => Promise<boolean> {
-  async function makeLink (record: OutboxRecord, user: UserRecord, { link, purpose }: NonNullable<typeof LINKS[MailKind]>) {
-    const { token, digest } = oneTimeTokens.mint(purpose)
+export function createDelivery ({ storage, oneTimeTokens, settings, render }: DeliveryOptions): Deliver {
+  async function makeLink (record: OutboxRecord, user: UserRecord, token: OneTimeToken, { link, purpose }: NonNullable<typeof LINKS[MailKind]>) {
     const createdAt = new Date(now())
     const ttl = settings.linkTtl[link]
-    await storage.oneTimeTokens!.issue({ digest, purpose, userId: user.id, email: record.recipient, epoch: user.epoch, createdAt, expiresAt: new Date(createdAt.getTime() + ttl) })
-    return { link: settings.links[link](token), validMinutes: Math.floor(ttl / 60_000) }
+    await storage.oneTimeTokens!.issue({ digest: token.digest, purpose, userId: user.id, email: record.recipient, epoch: user.epoch, createdAt, expiresAt: new Date(createdAt.getTime() + ttl) })
+    return { link: settings.links[link](token.token), validMinutes: Math.floor(ttl / 60_000) }
   }
 
   return async function deliver (record) {
-    const user = record.kind === NOTHING || record.userId === null ? null : await storage.users.find(record.userId)
-    if (user === null) return false
     const kind = record.kind as MailKind
     const link = LINKS[kind]
-    if (link !== undefined && !isStillWanted(record, kind, user)) return false
-    const data = link === undefined ? toEventData(record.data) : await makeLink(record, user, link)
-    const { name } = user
-    const content = await render(kind, { data, user: { name, email: record.recipient }, locale: record.locale })
-    await settings.mailer.send({ id: record.id, to: record.recipient, ...content })
-    return true
+    const token = link === undefined ? null : oneTimeTokens.mint(link.purpose)
+    try {
+      const user = record.kind === NOTHING || record.userId === null ? null : await storage.users.find(record.userId)
+      if (user === null || (link !== undefined && !isStillWanted(record, kind, user))) return { outcome: 'over' }
+      const data = link === undefined ? toEventData(record.data) : await makeLink(record, user, token!, link)
+      const content = await render(kind, { data, user: { name: user.name, email: record.recipient }, locale: record.locale })
+      await settings.mailer.send({ id: record.id, to: record.recipient, ...content })
+      return { outcome: 'sent' }
+    } catch (error) {
+      if (error instanceof FST_ACCOUNTS_STORAGE_UNAVAILABLE) return { outcome: 'postponed' }
+      // Mailers, and servers, may repeat what they were given.
+      return { outcome: 'failed', reason: describeThrown(error, token === null ? [] : [token.token]), permanent: isPermanent(error) }
+    }
   }
 }
+
+type OneTimeToken = ReturnType<OneTimeTokens['mint']>
 
 /** A link to an account that has changed since it was asked for would be dead, or do what nobody wants any more. */
 function isStillWanted ({ recipient, data }: OutboxRecord, kind: MailKind, user: UserRecord): boolean {

@@ -1,4 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { Mailer } from '../../types/mailer.ts'
+import { pause } from '../clock.ts'
 import { FST_ACCOUNTS_OPTION_INVALID } from '../errors.ts'
 import type { Hooks } from '../hooks.ts'
 import type { MailSettings } from '../options/mail.ts'
@@ -8,6 +10,10 @@ import { createDelivery } from './delivery.ts'
 import { createMessages } from './messages.ts'
 import { startOutbox } from './outbox.ts'
 import { createPost, NO_POST, type Post } from './post.ts'
+import { describeThrown } from './reason.ts'
+
+/** That a mailer has to close. */
+const CLOSE_MS = 1500
 
 export interface MailService {
   readonly post: Post
@@ -33,14 +39,26 @@ export function startMail ({ settings, storage, oneTimeTokens, hooks, log }: Mai
   requireForMail(storage)
   const render = createMessages(settings, (kind, reason) => log.error({ kind, reason }, 'a mail text of the host failed, the package\'s own was sent'))
   const deliver = createDelivery({ storage, oneTimeTokens, settings, render })
-  const onFailure = (error: unknown, { id, kind, attempts }: { readonly id: string, readonly kind: string, readonly attempts: number }) => log.warn({ err: error, mail: { id, kind, attempts } }, 'a mail was not sent')
+  const onFailure = (reason: string, { id, kind, attempts }: { readonly id: string, readonly kind: string, readonly attempts: number }) => log.warn({ reason, mail: { id, kind, attempts } }, 'a mail was not sent')
   const worker = startOutbox({ outbox: storage.outbox!, deliver, onFailure, hooks })
   return {
     post: createPost(worker.kick),
     async close () {
       await worker.close()
-      await settings.mailer.close?.()
+      await closeMailer(settings.mailer, log)
     }
+  }
+}
+
+/** Whatever it does, what is to be closed after it is closed. */
+async function closeMailer (mailer: Mailer, log: FastifyBaseLogger): Promise<void> {
+  const closed = new AbortController()
+  try {
+    await Promise.race([(async () => await mailer.close?.())(), pause(CLOSE_MS, closed.signal)])
+  } catch (error) {
+    log.error({ reason: describeThrown(error, []) }, 'the mailer could not be closed')
+  } finally {
+    closed.abort()
   }
 }
 

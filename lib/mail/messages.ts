@@ -2,6 +2,7 @@ import type { Mail, MailContent, MailContext, MailKind, MailMessage } from '../.
 import type { MailSettings } from '../options/mail.ts'
 import { isHtml } from './html.ts'
 import { layHtml, layText } from './layout.ts'
+import { describeThrown } from './reason.ts'
 import { textOf } from './texts.ts'
 
 /** A text, ready to send. */
@@ -68,18 +69,9 @@ function cleanMembers<Group extends object> (group: Group): Group {
   return Object.freeze(Object.fromEntries(cleaned)) as Group
 }
 
-/** What a host's function throws may repeat the link, and logs must not hold its token, wherever in the link that stands. */
+/** Wherever in the link its token stands. */
 function describe (error: unknown, { data, appUrl }: MailContext): string {
-  const secrets = 'link' in data ? data.link.slice(new URL(appUrl).origin.length).match(/[\w-]{16,}/g) ?? [] : []
-  return secrets.reduce((text, secret) => text.replaceAll(secret, '[secret]'), print(error))
-}
-
-function print (error: unknown): string {
-  try {
-    return error instanceof Error ? String(error.stack ?? error.message) : String(error)
-  } catch {
-    return 'it threw what can not be printed'
-  }
+  return describeThrown(error, 'link' in data ? data.link.slice(new URL(appUrl).origin.length).match(/[\w-]{16,}/g) ?? [] : [])
 }
 
 async function inTime<T> (work: () => Promise<T>, patience: number): Promise<T> {

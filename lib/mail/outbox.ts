@@ -1,21 +1,21 @@
+import { LRUCache } from 'lru-cache'
 import type { Outbox, OutboxRecord } from '../../types/storage.ts'
 import { monotonic, now, pause } from '../clock.ts'
-import { FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '../errors.ts'
 import type { Hooks } from '../hooks.ts'
 import { randomFraction } from '../random.ts'
+import type { Deliver, Delivery } from './delivery.ts'
 
 /** Sends what waits in the outbox, beside the other nodes. */
 export interface OutboxWorker {
   kick (): void
-  /** Stop claiming, and wait for what is being sent. */
+  /** Stop claiming, and wait for what is being sent, though not for ever: nothing of it runs on. */
   close (): Promise<void>
 }
 
 export interface OutboxOptions {
   readonly outbox: Outbox
-  /** Send one; `false`: there is nothing to send any more. A rejection: try again later, or never if it has `permanent: true`. */
-  readonly deliver: (mail: OutboxRecord) => Promise<boolean>
-  readonly onFailure: (error: unknown, mail: OutboxRecord) => void
+  readonly deliver: Deliver
+  readonly onFailure: (reason: string, mail: OutboxRecord) => void
   readonly hooks: Hooks
 }
 
@@ -34,14 +34,21 @@ const HOUR_MS = 3_600_000
 const GIVE_UP_MS = 24 * HOUR_MS
 /** What is being sent when the server stops has this long. */
 const CLOSE_MS = 8000
+/** Mails that one node can know to be done with though the store does not: a few for each outage of the storage. */
+const REMEMBERED = 1000
+/** Between tries to tell the store what became of a mail. */
+const SETTLE_AGAIN_MS = 1000
 
 export function startOutbox ({ outbox, deliver, onFailure, hooks }: OutboxOptions): OutboxWorker {
   const inFlight = new Set<Promise<void>>()
   /** The claims on what is being sent here, by the number of the attempt. */
   const claims = new Map<string, number>()
-  /** Sent, but the store did not take note yet: whoever claims it again here must not send it again. */
-  const unsettled = new Set<string>()
+  /** Done with, but the store did not take note: whoever claims it again here must not send it again. */
+  const unsettled = new LRUCache<string, true>({ max: REMEMBERED })
+  /** Nothing more is begun; then: nobody waits any more for what is being done. */
   const closing = new AbortController()
+  const closed = new AbortController()
+  let working = Promise.resolve()
   let isKicked = false
   let isSweeping = false
   let timer = schedule()
@@ -56,7 +63,7 @@ export function startOutbox ({ outbox, deliver, onFailure, hooks }: OutboxOption
     isSweeping = true
     clearTimeout(timer)
     // The boundary has reported a failure, and the next turn does the same work.
-    void work().catch(() => {}).finally(() => {
+    working = work().catch(() => {}).finally(() => {
       isSweeping = false
       if (!closing.signal.aborted) timer = schedule()
     })
@@ -91,34 +98,49 @@ export function startOutbox ({ outbox, deliver, onFailure, hooks }: OutboxOption
 
   async function attempt (mail: OutboxRecord): Promise<void> {
     const claimedAt = monotonic()
-    const detail = { ...(mail.userId === null ? {} : { userId: mail.userId }), reason: mail.kind, request: null }
-    try {
-      if (!unsettled.has(mail.id) && await withDeadline(deliver(mail))) hooks.record('mail.sent', detail)
-    } catch (error) {
-      // Our own storage, not the mail: it comes back when its claim ends.
-      if (error instanceof FST_ACCOUNTS_STORAGE_UNAVAILABLE) return
-      const isHopeless = isPermanent(error) || now() - mail.createdAt.getTime() > GIVE_UP_MS
-      onFailure(error, mail)
-      hooks.record(isHopeless ? 'mail.given-up' : 'mail.failed', detail)
-      if (isHopeless) hooks.notify('mailFailed', { kind: mail.kind, userId: mail.userId, attempts: mail.attempts })
-      await settle(mail, isHopeless ? null : new Date(now() + retryAfter(mail)), claimedAt)
+    // It was claimed while the server was closing: another may have it at once.
+    if (closing.signal.aborted) {
+      await settle(mail, new Date(now()), claimedAt)
       return
     }
-    unsettled.add(mail.id)
-    if (await settle(mail, null, claimedAt)) unsettled.delete(mail.id)
+    const delivery = unsettled.has(mail.id) ? NOTED_LATE : await deliverInTime(mail)
+    const detail = { ...(mail.userId === null ? {} : { userId: mail.userId }), reason: mail.kind, request: null }
+    if (delivery.outcome === 'sent' || delivery.outcome === 'over') {
+      if (delivery.outcome === 'sent') hooks.record('mail.sent', detail)
+      unsettled.set(mail.id, true)
+      if (await settle(mail, null, claimedAt)) unsettled.delete(mail.id)
+      return
+    }
+    // Whoever claims it next sends it.
+    if (closed.signal.aborted) return
+    const isHopeless = (delivery.outcome === 'failed' && delivery.permanent) || now() - mail.createdAt.getTime() > GIVE_UP_MS
+    if (delivery.outcome === 'failed') onFailure(delivery.reason, mail)
+    if (isHopeless || delivery.outcome === 'failed') hooks.record(isHopeless ? 'mail.given-up' : 'mail.failed', detail)
+    if (isHopeless) hooks.notify('mailFailed', { kind: mail.kind, userId: mail.userId, attempts: mail.attempts })
+    await settle(mail, isHopeless ? null : new Date(now() + retryAfter(mail)), claimedAt)
   }
 
-  /** Asked again for as long as the claim lasts: what the store doesn't learn is sent twice. */
+  async function deliverInTime (mail: OutboxRecord): Promise<Delivery> {
+    const end = new AbortController()
+    const signal = AbortSignal.any([end.signal, closed.signal])
+    const delivery = await Promise.race([deliver(mail), pause(SEND_MS, signal)])
+    end.abort()
+    return delivery ?? { outcome: 'failed', reason: `the mailer did not answer within ${SEND_MS} ms`, permanent: false }
+  }
+
+  /**
+   * Asked again for as long as the claim lasts: what the store doesn't learn is sent twice. `false` is also its answer
+   * if the mail was claimed again in this moment, here or elsewhere.
+   */
   async function settle ({ id }: OutboxRecord, dueAt: Date | null, claimedAt: number): Promise<boolean> {
-    for (;;) {
+    while (!closed.signal.aborted && monotonic() - claimedAt <= CLAIM_MS) {
       try {
-        await outbox.settle(id, claims.get(id)!, dueAt)
-        return true
+        return await outbox.settle(id, claims.get(id)!, dueAt)
       } catch {
-        if (closing.signal.aborted || monotonic() - claimedAt > CLAIM_MS) return false
-        await pause(1000)
+        await pause(SETTLE_AGAIN_MS, closed.signal)
       }
     }
+    return false
   }
 
   return {
@@ -126,26 +148,16 @@ export function startOutbox ({ outbox, deliver, onFailure, hooks }: OutboxOption
     async close () {
       closing.abort()
       clearTimeout(timer)
-      await Promise.race([Promise.allSettled(inFlight), pause(CLOSE_MS)])
+      await Promise.race([working.then(async () => await Promise.all(inFlight)), pause(CLOSE_MS, closed.signal)])
+      closed.abort()
     }
   }
 }
 
+/** Sent before, by the word of this process: only the store has to learn of it. */
+const NOTED_LATE: Delivery = { outcome: 'over' }
+
 function retryAfter ({ attempts, createdAt }: OutboxRecord): number {
   const most = now() - createdAt.getTime() < HOUR_MS ? RETRY_MS.most : RETRY_MS.later
   return Math.min(RETRY_MS.first * 2 ** Math.min(attempts, 10), most) * (0.5 + randomFraction() / 2)
-}
-
-const isPermanent = (error: unknown) => (error as { permanent?: unknown } | null)?.permanent === true
-
-async function withDeadline (sending: Promise<boolean>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new TypeError(`the mailer did not answer within ${SEND_MS} ms`)), SEND_MS)
-  })
-  try {
-    return await Promise.race([sending, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -56,6 +56,11 @@ export async function createMailApp (t: Test, options: Partial<AccountsOptions> 
   return mail
 }
 
+/** Ask for a mail to nobody: whatever is due is sent now rather than at the next turn. */
+export async function kick ({ client }: Pick<TestApp, 'client'>): Promise<void> {
+  await client().post('/auth/password/forgot', { email: 'nobody@example.com' })
+}
+
 /** A mailer without a pool, so that no connection outlives a test. */
 const mailerFor = ({ host, port }: Pick<Smtp, 'host' | 'port'>) => nodemailerMailer({ host, port, pool: false, secure: false, allowUnauthorizedCerts: true }, { from: 'Example <accounts@example.com>' })
 

@@ -4,7 +4,7 @@ import type { TestClock } from './clock.ts'
 interface Held { readonly dueAt: number, readonly run: () => void }
 
 /** Shorter timers pace a single request (deadlines, pauses, the next turn), longer ones the housekeeping of hours. */
-const isHeld = (delay: number) => delay >= 5000 && delay < 60_000
+const isHeld = (delay: number) => delay >= 3000 && delay < 60_000
 
 /**
  * Take hold of the timers of batches too, until the test ends: they fire, in order, when the clock that is returned
