@@ -62,7 +62,7 @@ export async function kick ({ client }: Pick<TestApp, 'client'>): Promise<void> 
 }
 
 /** A mailer without a pool, so that no connection outlives a test. */
-const mailerFor = ({ host, port }: Pick<Smtp, 'host' | 'port'>) => nodemailerMailer({ host, port, pool: false, secure: false, allowUnauthorizedCerts: true }, { from: 'Example <accounts@example.com>' })
+export const mailerFor = ({ host, port }: Pick<Smtp, 'host' | 'port'>) => nodemailerMailer({ host, port, pool: false, secure: false, allowUnauthorizedCerts: true }, { from: 'Example <accounts@example.com>' })
 
 /** The token in the one link of a mail. */
 export function tokenOf ({ text }: ReceivedMail): string {
