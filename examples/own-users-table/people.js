@@ -1,6 +1,7 @@
 /**
  * The users store over a table that was there before: `people`, with whole numbers as ids and columns of its own.
- * Two columns were added to it: `mail_key`, by which an address is found whatever its case, and `epoch`.
+ * Three columns were added to it: `mail_key`, by which an address is found whatever its case, `epoch`, and for the mailer
+ * `mail_verified`.
  */
 export const SCHEMA = `
   create table if not exists people (
@@ -13,7 +14,8 @@ export const SCHEMA = `
     password text,
     joined_at integer not null,
     mail_key text not null unique,
-    epoch integer not null default 0
+    epoch integer not null default 0,
+    mail_verified integer not null default 0
   )`
 
 /** `plan` is no field of the package's: it comes along, as `request.principal.user.plan`. */
@@ -22,7 +24,7 @@ const toUser = row => row === undefined
   : {
       id: String(row.id),
       email: row.mail,
-      emailVerified: false,
+      emailVerified: row.mail_verified === 1,
       username: null,
       name: row.full_name,
       roles: JSON.parse(row.roles),
@@ -51,10 +53,10 @@ export function peopleStore (database) {
     findByEmail: async emailKey => toUser(byKey.get(emailKey)),
 
     // The table gives the id; the proposed one is left unused.
-    async create ({ email, emailKey, name, roles, passwordDigest, createdAt }) {
-      const row = database.prepare(`insert into people (mail, mail_key, full_name, roles, password, joined_at)
-        values (?, ?, ?, ?, ?, ?) on conflict do nothing returning *`)
-        .get(email, emailKey, name, JSON.stringify(roles), passwordDigest, createdAt.getTime())
+    async create ({ email, emailKey, name, roles, passwordDigest, emailVerified, createdAt }) {
+      const row = database.prepare(`insert into people (mail, mail_key, full_name, roles, password, mail_verified, joined_at)
+        values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing returning *`)
+        .get(email, emailKey, name, JSON.stringify(roles), passwordDigest, Number(emailVerified), createdAt.getTime())
       return toUser(row) ?? 'email-taken'
     },
 
@@ -79,6 +81,20 @@ export function peopleStore (database) {
 
     async upgradePassword (id, from, to) {
       return database.prepare('update people set password = ? where id = ? and password = ?').run(to, Number(id), from).changes === 1
+    },
+
+    // This and the next are for a mailer alone: who opens the link in a mail has proved the address.
+    async confirmEmail (id, emailKey) {
+      return toUser(database.prepare('update people set mail_verified = 1 where id = ? and mail_key = ? returning *').get(Number(id), emailKey))
+    },
+
+    async changeEmail (id, epoch, { email, emailKey }) {
+      try {
+        return toUser(database.prepare('update people set mail = ?, mail_key = ?, mail_verified = 1 where id = ? and epoch = ? returning *').get(email, emailKey, Number(id), epoch))
+      } catch (error) {
+        if (error.code === 'SQLITE_CONSTRAINT_UNIQUE') return 'email-taken'
+        throw error
+      }
     },
 
     async delete (id) {
