@@ -76,6 +76,19 @@ t.test('A-12 A-02 signing up with a taken address answers the same, and tells it
   })
 })
 
+t.test('A-13 an address that nobody has proved goes to who can: signing up again brings a link that sets the password', async t => {
+  const { client, takeMail, app } = await createMailApp(t)
+  await client().post('/auth/register', { email: 'victim@example.com', password: OTHER_PASSWORD })
+  await takeMail()
+  t.equal((await client().post('/auth/register', { email: 'victim@example.com', password: PASSWORD })).statusCode, 202)
+  const mail = await takeMail()
+  t.match(mail.text, `${APP_URL}/reset-password?token=`)
+  t.equal((await client().post('/auth/password/reset', { token: tokenOf(mail), password: PASSWORD })).statusCode, 204)
+  t.equal((await client().post('/auth/login', { email: 'victim@example.com', password: OTHER_PASSWORD })).statusCode, 401, 'who was first is out')
+  t.equal((await client().post('/auth/login', { email: 'victim@example.com', password: PASSWORD })).statusCode, 200)
+  t.equal((await app.accounts.users.findByEmail('victim@example.com'))?.emailVerified, true)
+})
+
 t.test('a link to verify is sent again, ends by its time, and is voided by the next', async t => {
   const clock = holdClock(t)
   const { client, takeToken, takeAll } = await createMailApp(t, { throttle: false })

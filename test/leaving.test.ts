@@ -1,3 +1,4 @@
+import { readFileSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import t from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
@@ -85,6 +86,10 @@ t.test('DELETE /me leaves nothing of the person behind', async t => {
   t.strictSame(Object.values(rest).flat().filter(row => Object.values(row).some(value => typeof value === 'string' && (value.includes('canary') || value.includes('Canary') || value === id))), [])
   t.notMatch(JSON.stringify([changes, throttles]), /canary/i, 'what other processes are told for an hour, and keyed digests, name nobody')
   t.equal((await mailApp.client().post('/auth/login', { email: EMAIL, password: PASSWORD })).statusCode, 401)
+  await mailApp.app.close()
+  const bytes = readFileSync(file).toString('latin1')
+  t.notMatch(bytes, /canary/i, 'nor do the bytes of the file, freed ones included')
+  t.equal(statSync(file).mode & 0o777, 0o600, 'which only its owner reads')
 })
 
 t.test('S-I15 a deletion that fails half-way has deleted nothing', async t => {

@@ -140,6 +140,7 @@ export interface Accounts {
      * Mail a link to the new address of a user who has proved the password, and a word to the old one.
      * @throws {FST_ACCOUNTS_EMAIL_INVALID}
      * @throws {FST_ACCOUNTS_PASSWORD_WRONG}
+     * @throws {FST_ACCOUNTS_TOO_MANY_ATTEMPTS}
      * @throws {FST_ACCOUNTS_MAIL_UNSUPPORTED}
      */
     change (userId: string, change: { readonly email: string, readonly password: string }, context?: ServiceContext): Promise<void>

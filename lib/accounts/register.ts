@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Registration } from '../../types/accounts.ts'
-import type { NewUser } from '../../types/storage.ts'
+import type { NewUser, UserRecord } from '../../types/storage.ts'
 import { FST_ACCOUNTS_USERNAME_TAKEN } from '../errors.ts'
 import { toUser } from '../sessions/records.ts'
 import type { Issued } from '../sessions/sign-in.ts'
@@ -41,7 +41,7 @@ export function createRegister ({ settings, storage, throttle, signIn, signOut, 
       // Looked up in either case, for the same work.
       const owner = await stores.users.findByEmail(newUser.emailKey)
       if (owner === null || !isAllowed) await post.enqueueNothing(stores, request)
-      else await post.enqueue(stores, { kind: created === 'email-taken' ? 'email-taken' : 'verify-email', user: owner, request })
+      else await post.enqueue(stores, { kind: created === 'email-taken' ? kindForOwner(owner) : 'verify-email', user: owner, request })
       return created === 'email-taken' ? null : created
     })
     post.kick()
@@ -49,6 +49,12 @@ export function createRegister ({ settings, storage, throttle, signIn, signOut, 
     hooks.record('account.registered', { userId: created.id, request })
     void hooks.after('afterRegister', { user: toUser(created), session: null, request })
   }
+
+  /**
+   * An address that nobody has proved yet may have been used by anybody: whoever owns it gets in by setting a password,
+   * and who was first is out.
+   */
+  const kindForOwner = ({ emailVerified }: UserRecord) => emailVerified ? 'email-taken' : 'reset-password'
 
   return async function register (input, request) {
     const newUser = await prepare(readRegistration(input), request)

@@ -22,6 +22,7 @@ const CEILING = 100
 /** What consecutive attempts to guess a password are held to; `null`: nothing. */
 export function resolveThrottle (options: false | ThrottleOptions, { throttles }: Storage): ThrottleSettings | null {
   if (options === false) return null
+  if (typeof options === 'boolean') refuse('throttle', 'must be an object, or false')
   checkMembers(options, 'throttle')
   const { free: wanted = 5, limit = CEILING } = options
   const free = integer(wanted, 1, CEILING, 'throttle.free')
@@ -32,6 +33,7 @@ export function resolveThrottle (options: false | ThrottleOptions, { throttles }
 /** What one network may ask of the plugin's routes; `null`: as much as it likes. */
 export function resolveRateLimit (options: false | RateLimitOptions): RateLimitSettings | null {
   if (options === false) return null
+  if (typeof options === 'boolean') refuse('rateLimit', 'must be an object, or false')
   checkMembers(options, 'rateLimit')
   const { max = 300, maxSensitive = 30, window = '1m' } = options
   return {

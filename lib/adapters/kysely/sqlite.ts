@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type BetterSqliteConstructor from 'better-sqlite3'
 import type { Database } from 'better-sqlite3'
@@ -22,6 +22,9 @@ export interface SqliteStorage extends Storage {
 
 /** The library waits for a lock by holding up everything else, so it never does; we ask again ourselves. */
 const BLOCK_MS = 0
+
+/** A new file holds addresses and digests. SQLite gives the files beside it the same mode. */
+const OWNER_ONLY = 0o600
 
 /** More than the package has. */
 const MAX_STATEMENTS = 100
@@ -67,6 +70,8 @@ async function open (file: string): Promise<{ readonly database: Database, reado
   const { default: BetterSqlite } = await import('better-sqlite3')
   const database = openFile(BetterSqlite, file)
   await repeat(sqliteDialect, async () => { database.pragma('journal_mode = WAL') })
+  // What is deleted is overwritten: nobody is to be found in the file who has left.
+  database.pragma('secure_delete = ON')
   const checkPresence = file === ':memory:' ? () => {} : createPresenceCheck(resolve(file))
   const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: prepareOnce(database, checkPresence) }) })
   return { database, checkPresence, target: { db, dialect: sqliteDialect, naming: {} } }
@@ -75,6 +80,7 @@ async function open (file: string): Promise<{ readonly database: Database, reado
 /** @throws {FST_ACCOUNTS_STORAGE_UNOPENED} naming the file: the library's own error does not */
 function openFile (BetterSqlite: typeof BetterSqliteConstructor, file: string): Database {
   try {
+    if (file !== ':memory:' && !existsSync(file)) closeSync(openSync(file, 'a', OWNER_ONLY))
     return new BetterSqlite(file, { timeout: BLOCK_MS })
   } catch (cause) {
     throw new FST_ACCOUNTS_STORAGE_UNOPENED(`the SQLite file ${file}`, cause instanceof Error ? cause.message : 'unknown error', { cause })
