@@ -1,10 +1,12 @@
 import t from 'tap'
 import type { OutboxRecord } from '../types/index.ts'
-import { OTHER_PASSWORD, PASSWORD } from './support/app.ts'
+import { openStorage, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
 import { DAY, holdClock, HOUR, MINUTE, SECOND } from './support/clock.ts'
 import { listen } from './support/events.ts'
-import { createMailApp, kick, tokenOf, type MailApp } from './support/mail.ts'
+import { createMailApp, kick, mailerFor, tokenOf, type MailApp } from './support/mail.ts'
 import { pause, until } from './support/postgres-server.ts'
+import { startSmtp } from './support/smtp.ts'
+import { countCalls } from './support/tapped-storage.ts'
 import { holdTimers } from './support/timers.ts'
 
 const NEW_PASSWORD = 'granite tulip 41 ferry'
@@ -223,15 +225,56 @@ t.test('W-01 W-11 a mail that is not wanted any more is dropped, without a word'
   t.strictSame(events.takeNames().filter(name => name.startsWith('mail.given-up')), [])
 })
 
-t.test('W-04 mail to nobody is thrown away, as fast as it comes, and nothing is sent or told', async t => {
+t.test('F-18 S-I18 of several links that were asked for during an outage the newest alone is sent', async t => {
+  const clock = holdClock(t)
   const test = await createMailApp(t, { throttle: false })
+  const { smtp, client } = test
+  const id = await user(test, 'ada@example.com')
+  await smtp.stop()
+  for (let count = 0; count < 3; count++) {
+    await forgot(test, 'ada@example.com')
+    clock.advance(SECOND)
+  }
+  await until(async () => (await waiting(test, id)).every(({ attempts, dueAt }) => attempts > 0 && dueAt.getTime() < Date.now() + 15 * SECOND))
+  const newest = (await waiting(test, id)).toSorted((one, other) => other.createdAt.getTime() - one.createdAt.getTime())[0]!
+  await smtp.start()
+  clock.advance(20 * SECOND)
+  await kick(test)
+  const [mail, ...others] = await test.takeAll()
+  t.match(mail!.headers['message-id']![0], newest.id)
+  t.strictSame(others, [])
+  t.equal((await client().post('/auth/password/reset', { token: tokenOf(mail!), password: NEW_PASSWORD })).statusCode, 204)
+})
+
+t.test('S-I18 who clicks twice gets two mails, and the link of the later is the one that works', async t => {
+  const smtp = await startSmtp(t)
+  const real = mailerFor(smtp)
+  let begun = 0
+  const test = await createMailApp(t, {
+    throttle: false,
+    mailer: {
+      async send (mail) {
+        if (begun++ === 0) await pause(100)
+        await real.send(mail)
+      }
+    }
+  }, smtp)
+  await user(test, 'ada@example.com')
+  await Promise.all([forgot(test, 'ada@example.com'), forgot(test, 'ada@example.com')])
+  const mails = await smtp.received(2)
+  const answers = []
+  for (const mail of mails) answers.push((await test.client().post('/auth/password/reset', { token: tokenOf(mail), password: NEW_PASSWORD })).statusCode)
+  t.strictSame(answers, [422, 204])
+})
+
+t.test('W-04 mail to nobody is thrown away, as fast as it comes, and nothing is sent or told', async t => {
+  const { storage, calls } = countCalls(await openStorage(t))
+  const test = await createMailApp(t, { throttle: false, storage })
   const events = listen(t)
   await Promise.all(Array.from({ length: 30 }, async (_, index) => t.equal(await forgot(test, `nobody${index}@example.com`), 202)))
-  const left = async () => {
-    const mails = await test.storage.outbox!.claim(new Date('2100-01-01'), new Date(0), 100)
-    return mails.length
-  }
-  await until(async () => await left() === 0)
+  await until(() => calls.filter(verb => verb === 'outbox.settle').length === 30)
+  await pause(20)
+  t.strictSame(await storage.outbox!.claim(new Date('2100-01-01'), new Date('2100-01-02'), 100), [])
   t.equal(test.smtp.counts.connections, 0)
   t.strictSame(events.takeNames().filter(name => name.startsWith('mail.')), [])
 })

@@ -16,8 +16,8 @@ const tapArguments = process.argv.slice(2)
 
 /** Tests of behaviour whose subject is what the storage keeps: they run on SQLite, then once more on PostgreSQL. */
 const ON_POSTGRES_TOO = [
-  'cookies', 'emails', 'hooks', 'hooks.events', 'liveness', 'liveness.signal', 'liveness.stateless', 'login', 'policies', 'policies.compositions',
-  'recovery', 'rotation', 'rotation.acknowledgement', 'rotation.tokens', 'sessions',
+  'cookies', 'emails', 'hooks', 'hooks.events', 'liveness', 'liveness.signal', 'liveness.stateless', 'login', 'outbox', 'outbox.faults', 'outbox.servers',
+  'policies', 'policies.compositions', 'recovery', 'rotation', 'rotation.acknowledgement', 'rotation.tokens', 'sessions',
   'throttle', 'throttle.devices', 'users', 'users.races', 'users.services'
 ].map(name => `test/${name}.test.ts`)
 

@@ -11,11 +11,14 @@ import { NOTHING } from './post.ts'
 import { describeThrown, isPermanent } from './reason.ts'
 
 export interface DeliveryOptions {
-  readonly storage: Pick<GuardedStorage, 'users' | 'oneTimeTokens'>
+  readonly storage: Pick<GuardedStorage, 'users' | 'oneTimeTokens' | 'outbox'>
   readonly oneTimeTokens: OneTimeTokens
   readonly settings: Pick<MailSettings, 'mailer' | 'links' | 'linkTtl'>
   readonly render: Render
 }
+
+/** What is sent in this time after it was asked for had nothing to wait for. */
+const PROMPT_MS = 5000
 
 /** Mail with a link: which one, and for what its token is good. */
 const LINKS: Partial<Record<MailKind, { readonly link: keyof Links, readonly purpose: OneTimePurpose }>> = {
@@ -44,13 +47,24 @@ export function createDelivery ({ storage, oneTimeTokens, settings, render }: De
     return { link: settings.links[link](token.token), validMinutes: Math.floor(ttl / 60_000) }
   }
 
+  /**
+   * After an outage all that was asked for meanwhile goes out at once, in any order: the last to arrive could have a dead
+   * link. Of the same kind only the newest is sent, then.
+   */
+  async function isSuperseded ({ id, kind, userId, createdAt }: OutboxRecord): Promise<boolean> {
+    if (now() - createdAt.getTime() < PROMPT_MS) return false
+    const waiting = await storage.outbox!.listForUser(userId!)
+    const isNewer = (other: OutboxRecord) => other.createdAt > createdAt || (other.createdAt.getTime() === createdAt.getTime() && other.id > id)
+    return waiting.some(other => other.kind === kind && isNewer(other))
+  }
+
   return async function deliver (record) {
     const kind = record.kind as MailKind
     const link = LINKS[kind]
     const token = link === undefined ? null : oneTimeTokens.mint(link.purpose)
     try {
       const user = record.kind === NOTHING || record.userId === null ? null : await storage.users.find(record.userId)
-      if (user === null || (link !== undefined && !isStillWanted(record, kind, user))) return { outcome: 'over' }
+      if (user === null || (link !== undefined && (!isStillWanted(record, kind, user) || await isSuperseded(record)))) return { outcome: 'over' }
       const data = link === undefined ? toEventData(record.data) : await makeLink(record, user, token!, link)
       const content = await render(kind, { data, user: { name: user.name, email: record.recipient }, locale: record.locale })
       await settings.mailer.send({ id: record.id, to: record.recipient, ...content })

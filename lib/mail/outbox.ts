@@ -43,6 +43,8 @@ export function startOutbox ({ outbox, deliver, onFailure, hooks }: OutboxOption
   const inFlight = new Set<Promise<void>>()
   /** The claims on what is being sent here, by the number of the attempt. */
   const claims = new Map<string, number>()
+  /** The last of a kind to one user: the next waits for it, so that the last to arrive has the link that works. */
+  const lanes = new Map<string, Promise<void>>()
   /** Done with, but the store did not take note: whoever claims it again here must not send it again. */
   const unsettled = new LRUCache<string, true>({ max: REMEMBERED })
   /** Nothing more is begun; then: nobody waits any more for what is being done. */
@@ -89,15 +91,21 @@ export function startOutbox ({ outbox, deliver, onFailure, hooks }: OutboxOption
     claims.set(mail.id, mail.attempts)
     // The clock was set forward, so the claim seemed to have run out.
     if (isUnderWay) return
-    const sending = attempt(mail).finally(() => {
+    const lane = `${mail.kind} ${mail.userId ?? mail.id}`
+    const sending = attempt(mail, lanes.get(lane)).finally(() => {
       inFlight.delete(sending)
       claims.delete(mail.id)
+      if (lanes.get(lane) === sending) lanes.delete(lane)
     })
     inFlight.add(sending)
+    lanes.set(lane, sending)
   }
 
-  async function attempt (mail: OutboxRecord): Promise<void> {
+  async function attempt (mail: OutboxRecord, before: Promise<void> | undefined): Promise<void> {
     const claimedAt = monotonic()
+    await before
+    // Not enough is left of its claim: whoever claims it next sends it.
+    if (monotonic() - claimedAt > CLAIM_MS - SEND_MS) return
     // It was claimed while the server was closing: another may have it at once.
     if (closing.signal.aborted) {
       await settle(mail, new Date(now()), claimedAt)

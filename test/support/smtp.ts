@@ -30,6 +30,8 @@ interface ReceivedMail extends ReadMail {
   readonly from: string
   readonly to: readonly string[]
   readonly raw: string
+  /** Whether the client was gone before it was told that its message is accepted. */
+  readonly abandoned: boolean
   /** Whether it came over TLS, and as which user. */
   readonly secure: boolean
   readonly user: string | null
@@ -59,6 +61,8 @@ export async function startSmtp (t: Test, { tls = 'starttls', user, hideSmtpUtf8
   const counts = { connections: 0, begun: 0 }
   const waiting: Array<() => void> = []
   const sockets = new Set<Socket>()
+  /** By the port from which the network in front of the server calls it. */
+  const clients = new Set<number>()
   let trouble: SmtpTrouble | null = null
 
   const refusal = (step: Step) => typeof trouble === 'object' && trouble?.refuse === step ? Object.assign(new Error(trouble.reply ?? 'as the test has it'), { responseCode: trouble.code }) : null
@@ -90,10 +94,11 @@ export async function startSmtp (t: Test, { tls = 'starttls', user, hideSmtpUtf8
         if (trouble === 'cut after data') return cut()
         const error = refusal('data')
         if (error !== null) return done(error)
-        messages.push({ ...readMail(raw), ...envelopeOf(session), raw })
+        messages.push({ ...readMail(raw), ...envelopeOf(session), raw, abandoned: !clients.has((session as { remotePort?: number }).remotePort!) })
         done()
         for (const wake of waiting.splice(0)) wake()
-      })()
+        // The client has gone in the middle of its message.
+      })().catch(() => {})
     }
   })
   server.on('error', () => {})
@@ -110,6 +115,11 @@ export async function startSmtp (t: Test, { tls = 'starttls', user, hideSmtpUtf8
     if (trouble === 'tarpit') return drip(socket)
     const upstream = connect((server.server.address() as AddressInfo).port, '127.0.0.1')
     upstream.on('error', () => {}).on('close', () => socket.destroy())
+    upstream.once('connect', () => {
+      const port = upstream.localPort!
+      clients.add(port)
+      socket.once('close', () => clients.delete(port))
+    })
     socket.on('close', () => upstream.destroy())
     socket.pipe(upstream).pipe(socket)
   })

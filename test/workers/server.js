@@ -3,7 +3,8 @@ import Fastify from 'fastify'
 import accounts from 'fastify-accounts'
 import { openStorage } from './open-storage.js'
 
-const [address, secret] = process.argv.slice(2)
+const [, , place, secret] = process.argv
+export const address = JSON.parse(place)
 const { now } = Date
 let shift = 0
 Date.now = () => now() + shift
@@ -11,16 +12,17 @@ Date.now = () => now() + shift
 export const moveClock = (milliseconds) => { shift += milliseconds }
 export const realNow = () => now()
 
-export const storage = await openStorage(JSON.parse(address))
+export const storage = await openStorage(address)
 
-export async function createServer (setup = () => {}) {
+export async function createServer (setup = () => {}, options = {}) {
   const app = Fastify()
   await app.register(accounts, {
     appUrl: 'http://localhost:3000',
     secret: Buffer.from(secret, 'base64url'),
     storage,
     passwords: { argon2: { memoryKiB: 7168, iterations: 5 } },
-    rateLimit: false
+    rateLimit: false,
+    ...options
   })
   app.get('/private', { onRequest: app.authenticate }, async ({ principal }) => ({ email: principal.user.email }))
   await setup(app)
