@@ -209,6 +209,25 @@ t.test('F-18 nor does one that is set forward just as the store takes note of it
   t.equal(test.smtp.messages.length, 1)
 })
 
+t.test('F-18 a process that was suspended while it sent a mail takes note of it as it wakes', async t => {
+  const clock = holdClock(t)
+  const smtp = await startSmtp(t)
+  const real = mailerFor(smtp)
+  const test = await createMailApp(t, {
+    throttle: false,
+    mailer: {
+      async send (mail) {
+        await real.send(mail)
+        clock.advance(15 * MINUTE)
+      }
+    }
+  }, smtp)
+  const id = await user(test)
+  await forgot(test)
+  await until(isEmpty(test, id), 3000)
+  t.equal(smtp.messages.length, 1)
+})
+
 /** A mailer that keeps a mail until its gate opens. */
 async function createSlow (t: Parameters<typeof startSmtp>[0], options: Parameters<typeof createMailApp>[1] = {}) {
   const door = gate()

@@ -138,16 +138,19 @@ export function startOutbox ({ outbox, deliver, onFailure, hooks }: OutboxOption
 
   /**
    * Asked again for as long as the claim lasts: what the store doesn't learn is sent twice. `false` is also its answer
-   * if the mail was claimed again in this moment, here or elsewhere.
+   * if the mail was claimed again in this moment, elsewhere or by a call of ours that is still under way.
    */
   async function settle ({ id }: OutboxRecord, dueAt: Date | null, claimedAt: number): Promise<boolean> {
-    while (!closed.signal.aborted && monotonic() - claimedAt <= CLAIM_MS) {
+    do {
       try {
-        return await outbox.settle(id, claims.get(id)!, dueAt)
+        const claim = claims.get(id)!
+        const isSettled = await outbox.settle(id, claim, dueAt)
+        // If it was claimed again here meanwhile, that claim is ours to settle.
+        if (isSettled || claims.get(id) === claim) return isSettled
       } catch {
         await pause(SETTLE_AGAIN_MS, closed.signal)
       }
-    }
+    } while (!closed.signal.aborted && monotonic() - claimedAt <= CLAIM_MS)
     return false
   }
 
