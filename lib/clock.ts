@@ -17,3 +17,16 @@ export const pause = (ms: number, signal?: AbortSignal): Promise<void> => new Pr
   const timer = setTimeout(end, ms)
   signal?.addEventListener('abort', end)
 })
+
+/** What `call` resolves with. Nobody waits for ever: it is a TypeError after `ms` milliseconds. */
+export async function beforeDeadline<T> (call: () => Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new TypeError(`no answer within ${ms} ms`)), ms)
+  })
+  try {
+    return await Promise.race([call(), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

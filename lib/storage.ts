@@ -1,4 +1,5 @@
 import type { OneTimeTokenRecord, OutboxRecord, SessionRecord, Storage, Stores, UserRecord } from '../types/storage.ts'
+import { beforeDeadline } from './clock.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE, isAccountsError } from './errors.ts'
 
 /** The stores that the core uses. */
@@ -131,18 +132,6 @@ function checkedStores (stores: Stores, run: Run): Used {
   }))
   // The table above has every verb of every port, by its type.
   return Object.fromEntries(namesIn(stores).map(name => [name, checked(name)])) as unknown as Used
-}
-
-async function beforeDeadline<T> (call: () => Promise<T>, deadline: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new TypeError(`no answer within ${deadline} ms`)), deadline)
-  })
-  try {
-    return await Promise.race([call(), late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 function isBoolean (value: unknown): boolean {

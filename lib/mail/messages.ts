@@ -1,4 +1,5 @@
 import type { Mail, MailContent, MailContext, MailKind, MailMessage } from '../../types/mailer.ts'
+import { beforeDeadline } from '../clock.ts'
 import type { MailSettings } from '../options/mail.ts'
 import { isHtml } from './html.ts'
 import { layHtml, layText } from './layout.ts'
@@ -36,7 +37,7 @@ export function createMessages ({ appName, appUrl, messages }: Pick<MailSettings
 }
 
 async function askHost<Kind extends MailKind> (message: MailMessage<Kind>, context: MailContext<Kind>, patience: number): Promise<Content | null> {
-  const content = await inTime(async () => await message(context), patience)
+  const content = await beforeDeadline(async () => await message(context), patience)
   return content === null || content === undefined ? null : checkContent(content, context)
 }
 
@@ -72,16 +73,4 @@ function cleanMembers<Group extends object> (group: Group): Group {
 /** Wherever in the link its token stands. */
 function describe (error: unknown, { data, appUrl }: MailContext): string {
   return describeThrown(error, 'link' in data ? data.link.slice(new URL(appUrl).origin.length).match(/[\w-]{16,}/g) ?? [] : [])
-}
-
-async function inTime<T> (work: () => Promise<T>, patience: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new TypeError(`no answer within ${patience} ms`)), patience)
-  })
-  try {
-    return await Promise.race([work(), late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

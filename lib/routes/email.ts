@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
+import { addMailRequest } from './ask-for-mail.ts'
 import type { RoutesDependencies } from './index.ts'
 import { addRoute } from './route.ts'
-import { Accepted, ChangeEmailBody, EmailBody, NoContent, VerifyEmailBody } from './schemas.ts'
+import { Accepted, ChangeEmailBody, NoContent, VerifyEmailBody } from './schemas.ts'
 
 /** Proof of an address. Links in mail lead to pages of the host, and only a POST consumes their token: scanners of mail follow links. */
 export function addEmail (app: FastifyInstance, { emails, guard, originGuard }: RoutesDependencies): void {
@@ -22,21 +23,7 @@ export function addEmail (app: FastifyInstance, { emails, guard, originGuard }: 
     }
   })
 
-  addRoute(app, {
-    method: 'POST',
-    url: '/email/resend',
-    summary: 'Mail the link again, if an account waits for it',
-    guard: null,
-    body: EmailBody,
-    answers: { 202: Accepted },
-    errors: [403, 413, 415, 422],
-    async handle (request, reply, { email }) {
-      originGuard.checkWithoutSession(request)
-      await emails.resend(email, request)
-      reply.code(202)
-      return {}
-    }
-  })
+  addMailRequest(app, originGuard, { url: '/email/resend', summary: 'Mail the link again, if an account waits for it', ask: emails.resend })
 
   addRoute(app, {
     method: 'POST',

@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
+import { addMailRequest } from './ask-for-mail.ts'
 import type { RoutesDependencies } from './index.ts'
 import { addRoute } from './route.ts'
-import { Accepted, ChangePasswordBody, EmailBody, NoContent, ResetPasswordBody } from './schemas.ts'
+import { ChangePasswordBody, NoContent, ResetPasswordBody } from './schemas.ts'
 import { answerSignedIn } from './signed-in.ts'
 
 export function addPassword (app: FastifyInstance, dependencies: RoutesDependencies): void {
@@ -22,21 +23,7 @@ export function addPassword (app: FastifyInstance, dependencies: RoutesDependenc
   const { recovery, originGuard, cookies, readPresented } = dependencies
   if (recovery === null) return
 
-  addRoute(app, {
-    method: 'POST',
-    url: '/password/forgot',
-    summary: 'Mail a link to set another password, if the address has an account',
-    guard: null,
-    body: EmailBody,
-    answers: { 202: Accepted },
-    errors: [403, 413, 415, 422],
-    async handle (request, reply, { email }) {
-      originGuard.checkWithoutSession(request)
-      await recovery.forgot(email, request)
-      reply.code(202)
-      return {}
-    }
-  })
+  addMailRequest(app, originGuard, { url: '/password/forgot', summary: 'Mail a link to set another password, if the address has an account', ask: recovery.forgot })
 
   addRoute(app, {
     method: 'POST',

@@ -13,7 +13,7 @@ export interface OneTimeTokens {
 
 const TOKEN = /^[\w-]{43}$/
 
-/** Digests are keyed, and name the purpose: a token of one kind is unknown as any other. */
+/** The purpose is part of what is digested, so a link to verify an address is never found as one to reset a password. */
 export function createOneTimeTokens (keys: readonly Key[]): OneTimeTokens {
   const digest = (key: Key, token: string, purpose: OneTimePurpose) => createHmac('sha256', key.bytes).update(`one-time:${purpose}:${token}`).digest('base64url')
   return {
