@@ -2,6 +2,8 @@
 export type Change =
   | { readonly kind: 'session', readonly sessionId: string }
   | { readonly kind: 'user', readonly userId: string }
+  /** It was changed, revoked or deleted. */
+  | { readonly kind: 'personal-token', readonly tokenId: string }
   /** Changes were missed: believe nothing that was read before. */
   | { readonly kind: 'gap' }
 

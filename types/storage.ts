@@ -9,12 +9,14 @@
  */
 import type { OneTimeTokenStore } from './one-time-token-store.ts'
 import type { Outbox } from './outbox.ts'
+import type { PersonalTokenStore } from './personal-token-store.ts'
 import type { RevocationFeed } from './revocation-feed.ts'
 import type { ThrottleStore } from './throttle-store.ts'
 import type { UserStore } from './user-store.ts'
 
 export type { OneTimePurpose, OneTimeTokenRecord, OneTimeTokenStore } from './one-time-token-store.ts'
 export type { Outbox, OutboxRecord } from './outbox.ts'
+export type { PersonalTokenChange, PersonalTokenRecord, PersonalTokenStore, PersonalTokenUse } from './personal-token-store.ts'
 export type { Change, RevocationFeed } from './revocation-feed.ts'
 export type { Attempt, ThrottleRecord, ThrottleRule, ThrottleStore } from './throttle-store.ts'
 export type { NewUser, UserChange, UserCursor, UserQuery, UserRecord, UserStore } from './user-store.ts'
@@ -78,40 +80,6 @@ export interface SessionStore {
   touch (activities: readonly SessionActivity[]): Promise<void>
   /** Forget sessions that ended before `before`; how many. */
   deleteEnded (before: Date): Promise<number>
-}
-
-/** Records that the personal tokens' store keeps; the secret itself is never among them. */
-export interface PersonalTokenRecord {
-  readonly id: string
-  readonly userId: string
-  readonly name: string
-  /** HMAC-SHA-256 of the token, unique. */
-  readonly digest: string
-  readonly context: 'server' | 'browser'
-  readonly allowedMethods: readonly string[] | null
-  readonly allowedIps: readonly string[] | null
-  readonly allowedReferrers: readonly string[] | null
-  readonly scopes: readonly string[] | null
-  readonly epoch: number
-  readonly createdAt: Date
-  readonly expiresAt: Date
-  readonly lastUsedAt: Date | null
-  readonly lastUsedAddress: string | null
-  readonly revokedAt: Date | null
-}
-
-export type PersonalTokenChange = Partial<Pick<PersonalTokenRecord, 'name' | 'allowedMethods' | 'allowedIps' | 'allowedReferrers' | 'scopes' | 'expiresAt'>>
-
-export interface PersonalTokenStore {
-  /** Insert, unless the user already has `limit` live tokens. */
-  create (token: PersonalTokenRecord, limit: number): Promise<'created' | 'limit-reached'>
-  findByDigest (digest: string): Promise<PersonalTokenRecord | null>
-  listForUser (userId: string): Promise<PersonalTokenRecord[]>
-  update (id: string, userId: string, change: PersonalTokenChange): Promise<PersonalTokenRecord | null>
-  revoke (id: string, userId: string, at: Date): Promise<boolean>
-  /** Insert `successor` and end the old token at `oldExpiresAt`, together; `false`: the old one was not live. */
-  replace (id: string, userId: string, successor: PersonalTokenRecord, oldExpiresAt: Date): Promise<boolean>
-  touch (uses: ReadonlyArray<{ readonly id: string, readonly lastUsedAt: Date, readonly lastUsedAddress: string | null }>): Promise<void>
 }
 
 /** The stores, each replaceable by itself. */

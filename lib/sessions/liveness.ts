@@ -61,6 +61,7 @@ export function createLiveness ({ storage, feed, capacity }: LivenessOptions): L
     for (const read of reads) {
       if (concerns(change, read.sessionId, read.userId)) read.overtaken = true
     }
+    if (change.kind === 'personal-token') return
     heard++
     if (change.kind !== 'gap') changedAt.set(change.kind === 'session' ? change.sessionId : change.userId, heard)
     if (change.kind === 'session') standings.delete(change.sessionId)
@@ -118,5 +119,6 @@ interface Read { readonly sessionId: string, readonly userId: string, overtaken:
 
 export function concerns (change: Change, sessionId: string, userId: string): boolean {
   if (change.kind === 'session') return change.sessionId === sessionId
-  return change.kind === 'gap' || change.userId === userId
+  if (change.kind === 'user') return change.userId === userId
+  return change.kind === 'gap'
 }
