@@ -1,15 +1,16 @@
 import neostandard from 'neostandard'
 
 /** What a folder may import from the others; lower layers know nothing of higher ones (docs/architecture.md). */
-const LEAVES = ['errors', 'clock', 'random', 'duration', 'shape', 'strict-json']
+const LEAVES = ['batch', 'errors', 'clock', 'random', 'duration', 'shape', 'strict-json']
 const ALLOWED = {
   tokens: [...LEAVES],
   passwords: [...LEAVES, 'options'],
   requests: [...LEAVES, 'tokens'],
+  liveness: [...LEAVES, 'storage'],
   mail: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests'],
-  sessions: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'mail'],
-  credentials: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'sessions'],
-  accounts: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'passwords', 'mail', 'sessions'],
+  sessions: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'liveness', 'mail'],
+  credentials: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'liveness', 'sessions'],
+  accounts: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'passwords', 'liveness', 'mail', 'sessions'],
   authorization: [...LEAVES, 'hooks', 'requests', 'credentials'],
   routes: [...LEAVES, 'hooks', 'tokens', 'requests', 'sessions', 'accounts', 'authorization'],
   adapters: [...LEAVES],

@@ -20,6 +20,8 @@ import { createGuards } from './authorization/guard.ts'
 import { protectRoutes } from './authorization/protect.ts'
 import { createAccessCookie } from './credentials/access-cookie.ts'
 import { createHooks } from './hooks.ts'
+import { createChanges } from './liveness/changes.ts'
+import { createSignals } from './liveness/signals.ts'
 import { startMail } from './mail/mail.ts'
 import { resolveOptions } from './options/index.ts'
 import { loadPasswords } from './passwords/load.ts'
@@ -36,7 +38,6 @@ import { createReadPresented } from './sessions/presented.ts'
 import { createRefresh, ROTATION_WINDOW } from './sessions/rotation.ts'
 import { createSignIn } from './sessions/sign-in.ts'
 import { createSignOut } from './sessions/sign-out.ts'
-import { createSignals } from './sessions/signals.ts'
 import { guardStorage } from './storage.ts'
 import { createJwts } from './tokens/jwt.ts'
 import { createOneTimeTokens } from './tokens/one-time.ts'
@@ -68,14 +69,15 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const mail = startMail({ settings: settings.mail, storage, oneTimeTokens, hooks, log: app.log })
   const { post } = mail
   const activity = createActivity(storage.sessions, ROTATION_WINDOW)
-  const liveness = createLiveness({ storage, feed: settings.storage.feed, capacity: CAPACITY })
-  const signals = createSignals(liveness)
+  const changes = createChanges({ storage, feed: settings.storage.feed, capacity: CAPACITY })
+  const liveness = createLiveness(storage, changes, CAPACITY)
+  const signals = createSignals(changes)
   const signIn = createSignIn(tokens, settings)
-  const signOut = createSignOut(storage, liveness, hooks)
+  const signOut = createSignOut(storage, changes, hooks)
   const readPresented = createReadPresented(cookies, tokens)
-  const refresh = createRefresh({ storage, tokens, activity, liveness, signIn, post, hooks, settings })
+  const refresh = createRefresh({ storage, tokens, activity, changes, signIn, post, hooks, settings })
 
-  const dependencies = { settings, storage, passwords, liveness, signIn, signOut, readPresented, throttle, oneTimeTokens, post, hooks }
+  const dependencies = { settings, storage, passwords, changes, signIn, signOut, readPresented, throttle, oneTimeTokens, post, hooks }
   const begin = createBegin(dependencies)
   const browser = createBrowser(dependencies, { begin, cookies, devices })
   const prepare = createPrepare(dependencies)
@@ -117,7 +119,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   app.addHook('preClose', async () => { signals.close() })
   app.addHook('onClose', async () => {
     stopHousekeeping()
-    liveness.close()
+    changes.close()
     await activity.close()
     await mail.close()
     await settings.storage.close?.()

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
+import { createChanges } from '../lib/liveness/changes.ts'
 import { createLiveness } from '../lib/sessions/liveness.ts'
 import { guardStorage } from '../lib/storage.ts'
 import type { Change, RevocationFeed, Storage } from '../types/index.ts'
@@ -111,8 +112,9 @@ t.test('V-05 what is remembered is bounded, and what was forgotten is never take
     return await call()
   }), () => {})
   const CAPACITY = 3
-  const liveness = createLiveness({ storage, feed: inner.feed, capacity: CAPACITY })
-  t.teardown(() => { liveness.close() })
+  const changes = createChanges({ storage, feed: inner.feed, capacity: CAPACITY })
+  const liveness = createLiveness(storage, changes, CAPACITY)
+  t.teardown(() => { changes.close() })
   const browsers = await Promise.all(Array.from({ length: 5 }, async () => await signedUp()))
   const resolve = async (browser: Client) => (await liveness.resolve(sessionIdOf(browser), accessOf(browser).sub, 'checked'))!
   const standings = []
@@ -125,7 +127,7 @@ t.test('V-05 what is remembered is bounded, and what was forgotten is never take
   t.equal(reads, 6)
 
   for (const browser of browsers) await app.accounts.sessions.endAll(accessOf(browser).sub)
-  for (const browser of browsers) liveness.forget({ kind: 'session', sessionId: sessionIdOf(browser) })
+  for (const browser of browsers) changes.hear({ kind: 'session', sessionId: sessionIdOf(browser) })
   for (const demand of ['checked', 'strict', 'stateless'] as const) {
     t.strictSame(standings.map(standing => liveness.isUsable(standing, demand, Date.now())), standings.map(() => false), demand)
   }

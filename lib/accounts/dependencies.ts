@@ -1,8 +1,8 @@
 import type { Hooks } from '../hooks.ts'
+import type { Changes } from '../liveness/changes.ts'
 import type { Post } from '../mail/post.ts'
 import type { Settings } from '../options/index.ts'
 import type { Passwords } from '../passwords/passwords.ts'
-import type { Liveness } from '../sessions/liveness.ts'
 import type { ReadPresented } from '../sessions/presented.ts'
 import type { SignIn } from '../sessions/sign-in.ts'
 import type { SignOut } from '../sessions/sign-out.ts'
@@ -15,7 +15,7 @@ export interface AccountsDependencies {
   readonly settings: Settings
   readonly storage: GuardedStorage
   readonly passwords: Passwords
-  readonly liveness: Liveness
+  readonly changes: Changes
   readonly signIn: SignIn
   readonly signOut: SignOut
   readonly readPresented: ReadPresented

@@ -26,7 +26,7 @@ export interface Emails {
   change (userId: string, change: { readonly email: string, readonly password: string }, request: FastifyRequest | null): Promise<void>
 }
 
-export function createEmails ({ storage, passwords, throttle, oneTimeTokens, post, liveness, hooks }: AccountsDependencies): Emails {
+export function createEmails ({ storage, passwords, throttle, oneTimeTokens, post, changes, hooks }: AccountsDependencies): Emails {
   const find = findLink.bind(null, { storage, oneTimeTokens })
 
   async function confirm (token: string, request: FastifyRequest | null): Promise<User> {
@@ -38,7 +38,7 @@ export function createEmails ({ storage, passwords, throttle, oneTimeTokens, pos
       return confirmed
     })
     hooks.record('email.verified', { userId: user.id, request })
-    await liveness.announceUser(user.id)
+    await changes.announceUser(user.id)
     return toUser(confirmed)
   }
 
@@ -55,7 +55,7 @@ export function createEmails ({ storage, passwords, throttle, oneTimeTokens, pos
     })
     post.kick()
     hooks.record('email.changed', { userId: user.id, request })
-    await liveness.announceUser(user.id)
+    await changes.announceUser(user.id)
     return toUser(changed)
   }
 

@@ -26,7 +26,7 @@ export interface PasswordChanges {
   readonly set: SetPassword
 }
 
-export function createPasswordChanges ({ storage, passwords, throttle, liveness, signIn, signOut, readPresented, post, hooks }: AccountsDependencies): PasswordChanges {
+export function createPasswordChanges ({ storage, passwords, throttle, changes, signIn, signOut, readPresented, post, hooks }: AccountsDependencies): PasswordChanges {
   /** `null`: the account is no longer as it was read. */
   async function replace (user: UserRecord, digest: string, begin: ((changed: UserRecord) => SessionRecord) | null, request: FastifyRequest | null) {
     const done = await storage.atomically(async stores => {
@@ -43,7 +43,7 @@ export function createPasswordChanges ({ storage, passwords, throttle, liveness,
     signOut.announce(user.id, done.ended, 'password-changed', request)
     hooks.record('password.changed', { userId: user.id, ...(done.session === undefined ? {} : { sessionId: done.session.id }), request })
     hooks.notify('passwordChanged', { user: toUser(done.changed), request })
-    await liveness.announceUser(user.id)
+    await changes.announceUser(user.id)
     return done
   }
 

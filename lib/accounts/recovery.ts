@@ -25,7 +25,7 @@ export interface Recovery {
   reset (token: string, password: string, request: FastifyRequest | null): Promise<User>
 }
 
-export function createRecovery ({ storage, passwords, throttle, oneTimeTokens, post, liveness, signOut, hooks }: AccountsDependencies): Recovery {
+export function createRecovery ({ storage, passwords, throttle, oneTimeTokens, post, changes, signOut, hooks }: AccountsDependencies): Recovery {
   return {
     async forgot (email, request) {
       const { key } = parseEmail(readText(email))
@@ -56,7 +56,7 @@ export function createRecovery ({ storage, passwords, throttle, oneTimeTokens, p
       signOut.announce(user.id, done.ended, 'password-reset', request)
       hooks.record('password.reset', { userId: user.id, request })
       hooks.notify('passwordChanged', { user: toUser(done.confirmed), request })
-      await liveness.announceUser(user.id)
+      await changes.announceUser(user.id)
       return toUser(done.confirmed)
     }
   }

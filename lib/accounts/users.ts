@@ -27,8 +27,8 @@ export interface Users {
   announce (id: string): Promise<void>
 }
 
-export function createUsers ({ storage, passwords, throttle, liveness, signOut, hooks }: AccountsDependencies, prepare: Prepare): Users {
-  const announce = async (id: string) => await liveness.announceUser(id)
+export function createUsers ({ storage, passwords, throttle, changes, signOut, hooks }: AccountsDependencies, prepare: Prepare): Users {
+  const announce = async (id: string) => await changes.announceUser(id)
 
   async function update (id: string, wanted: UserChange, { request = null, unlessOwner = false }: UpdateContext = {}): Promise<User | null> {
     const change = readUserChange(wanted)

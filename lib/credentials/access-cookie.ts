@@ -4,12 +4,12 @@ import type { Liveness as Demand } from '../../types/policy.ts'
 import { now } from '../clock.ts'
 import { FST_ACCOUNTS_TOKEN_EXPIRED, FST_ACCOUNTS_TOKEN_INVALID } from '../errors.ts'
 import { isSafe, type OriginGuard } from '../requests/origin.ts'
+import type { Signals } from '../liveness/signals.ts'
 import type { Activity } from '../sessions/activity.ts'
 import type { Cookies } from '../sessions/cookies.ts'
-import type { Liveness, Standing } from '../sessions/liveness.ts'
+import type { Liveness, SessionStanding } from '../sessions/liveness.ts'
 import { toSession, toUser } from '../sessions/records.ts'
 import type { Refresh } from '../sessions/rotation.ts'
-import type { Signals } from '../sessions/signals.ts'
 import type { AccessClaims } from '../tokens/claims.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import type { Credential } from './credential.ts'
@@ -31,7 +31,7 @@ export interface AccessCookieDependencies {
 interface Verdict {
   readonly generation: number
   readonly expiresAt: number
-  readonly standing: Standing
+  readonly standing: SessionStanding
   readonly principal: CookiePrincipal
 }
 
@@ -56,8 +56,8 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
   }
 
   function accept (verdict: Verdict, request: FastifyRequest): CookiePrincipal {
-    if (!isSafe(request.method)) originGuard.checkForSession(request, verdict.standing.session.id)
-    activity.note(verdict.standing.session, verdict.generation)
+    if (!isSafe(request.method)) originGuard.checkForSession(request, verdict.standing.record.id)
+    activity.note(verdict.standing.record, verdict.generation)
     return verdict.principal
   }
 
@@ -100,7 +100,7 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
     if (reading.kind === 'valid') originGuard.checkForSession(request, reading.claims.sid)
   }
 
-  function remember (token: string, claims: AccessClaims, standing: Standing): Verdict {
+  function remember (token: string, claims: AccessClaims, standing: SessionStanding): Verdict {
     const expiresAt = claims.exp * 1000
     const verdict = { generation: claims.gen, expiresAt, standing, principal: createPrincipal(standing, expiresAt) }
     // The oldest falls out: to verify it again costs less than to keep book of who was seen last.
@@ -110,8 +110,8 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
   }
 
   /** Shared by all requests with one token, hence frozen. */
-  function createPrincipal (standing: Standing, expiresAt: number): CookiePrincipal {
-    const { session, user } = standing
+  function createPrincipal (standing: SessionStanding, expiresAt: number): CookiePrincipal {
+    const { record: session, user } = standing
     let signal: AbortSignal | undefined
     return Object.freeze<CookiePrincipal>({
       via: 'cookie',
@@ -120,7 +120,7 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
       scopes: null,
       authenticatedAt: session.authenticatedAt,
       get signal () {
-        signal ??= signals.create(standing, expiresAt)
+        signal ??= signals.create({ standing, expiresAt, isGood: async () => await liveness.resolve(session.id, user.id, 'strict') !== null })
         return signal
       }
     })

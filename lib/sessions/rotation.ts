@@ -4,13 +4,13 @@ import type { SessionRecord, UserRecord } from '../../types/storage.ts'
 import { now } from '../clock.ts'
 import { FST_ACCOUNTS_STORAGE_UNAVAILABLE, FST_ACCOUNTS_TOKEN_EXPIRED, FST_ACCOUNTS_TOKEN_INVALID } from '../errors.ts'
 import type { Hooks } from '../hooks.ts'
+import type { Changes } from '../liveness/changes.ts'
 import type { Post } from '../mail/post.ts'
 import type { Settings } from '../options/index.ts'
 import type { GuardedStorage } from '../storage.ts'
 import type { RefreshClaims } from '../tokens/claims.ts'
 import type { Minted, Tokens } from '../tokens/tokens.ts'
 import type { Activity } from './activity.ts'
-import type { Liveness } from './liveness.ts'
 import { isLive, toSession, toUser } from './records.ts'
 import { toSubject, type Issued, type SignIn } from './sign-in.ts'
 
@@ -28,7 +28,7 @@ export interface RotationDependencies {
   readonly storage: GuardedStorage
   readonly tokens: Tokens
   readonly activity: Activity
-  readonly liveness: Liveness
+  readonly changes: Changes
   readonly signIn: SignIn
   readonly post: Post
   readonly hooks: Hooks
@@ -47,7 +47,7 @@ interface Decision extends Found { readonly outcome: RefreshOutcome }
  * @throws {FST_ACCOUNTS_TOKEN_INVALID}
  * @throws {FST_ACCOUNTS_TOKEN_EXPIRED}
  */
-export function createRefresh ({ storage, tokens, activity, liveness, signIn, post, hooks, settings }: RotationDependencies): Refresh {
+export function createRefresh ({ storage, tokens, activity, changes, signIn, post, hooks, settings }: RotationDependencies): Refresh {
   /** One flight for each presented token: who comes second finds the session as the first has left it. */
   const flights = new Map<string, Promise<Decision>>()
 
@@ -106,7 +106,7 @@ export function createRefresh ({ storage, tokens, activity, liveness, signIn, po
       if (ended) await post.enqueue(stores, { kind: 'session-reused', user, request })
       return ended
     })
-    liveness.forget({ kind: 'session', sessionId: session.id })
+    changes.hear({ kind: 'session', sessionId: session.id })
     if (!ended) return
     post.kick()
     const state = { userId: session.userId, sessionId: session.id, request }

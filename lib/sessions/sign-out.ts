@@ -2,8 +2,8 @@ import type { FastifyRequest } from 'fastify'
 import type { RevokeReason } from '../../types/storage.ts'
 import { now } from '../clock.ts'
 import type { Hooks } from '../hooks.ts'
+import type { Changes } from '../liveness/changes.ts'
 import type { GuardedStorage } from '../storage.ts'
-import type { Liveness } from './liveness.ts'
 
 /** End sessions, on the server first. */
 export interface SignOut {
@@ -14,10 +14,10 @@ export interface SignOut {
   announce (userId: string, sessionIds: readonly string[], reason: RevokeReason, request: FastifyRequest | null): void
 }
 
-export function createSignOut (storage: Pick<GuardedStorage, 'sessions'>, liveness: Liveness, hooks: Hooks): SignOut {
+export function createSignOut (storage: Pick<GuardedStorage, 'sessions'>, changes: Changes, hooks: Hooks): SignOut {
   const announce: SignOut['announce'] = (userId, sessionIds, reason, request) => {
     for (const sessionId of sessionIds) {
-      liveness.forget({ kind: 'session', sessionId })
+      changes.hear({ kind: 'session', sessionId })
       hooks.record('session.revoked', { userId, sessionId, request, reason })
       hooks.notify('sessionRevoked', { userId, sessionId, request, reason })
     }
@@ -27,7 +27,7 @@ export function createSignOut (storage: Pick<GuardedStorage, 'sessions'>, livene
     async end (userId, sessionId, reason, request = null) {
       const ended = await storage.sessions.revoke(sessionId, { at: new Date(now()), reason, userId })
       // Also when another node was first and its news are still on their way.
-      liveness.forget({ kind: 'session', sessionId })
+      changes.hear({ kind: 'session', sessionId })
       if (ended) announce(userId, [sessionId], reason, request)
       return ended
     },

@@ -1,16 +1,25 @@
-import type { Change } from '../../types/storage.ts'
 import { monotonic, now } from '../clock.ts'
-import { concerns, type Liveness, type Standing } from './liveness.ts'
+import { concerns, type Changes, type Subject } from './changes.ts'
+import { subjectOf, type Standing } from './standings.ts'
+
+/** A credential in use by a stream or socket. */
+export interface Held {
+  readonly standing: Standing
+  /** Milliseconds. */
+  readonly expiresAt: number
+  /** Ask the store whether it is still good. */
+  isGood (): Promise<boolean>
+}
 
 /** Abort signals of credentials in use by streams and sockets. */
 export interface Signals {
-  /** A signal that aborts when the session is over or at `expiresAt` (milliseconds), whichever comes first. */
-  create (standing: Standing, expiresAt: number): AbortSignal
+  /** A signal that aborts when the credential is no longer good, or expires. */
+  create (held: Held): AbortSignal
   /** Abort all: the server is closing. */
   close (): void
 }
 
-interface Watch { readonly sessionId: string, readonly userId: string, readonly expiresAt: number, readonly controller: AbortController, suspect: boolean }
+interface Watch extends Omit<Held, 'standing'> { readonly subject: Subject, readonly controller: AbortController, suspect: boolean }
 
 /**
  * A stream makes no requests by which a change could be noticed, so while there are any we look by ourselves. A feed
@@ -18,10 +27,10 @@ interface Watch { readonly sessionId: string, readonly userId: string, readonly 
  */
 const TICK_MS = 100
 
-/** While the feed is not current every session is asked about, no more often than this. */
+/** While the feed is not current every credential is asked about, no more often than this. */
 const RECHECK_MS = 250
 
-export function createSignals (liveness: Liveness): Signals {
+export function createSignals (changes: Changes): Signals {
   const watches = new Set<Watch>()
   let timer: NodeJS.Timeout | undefined
   let askedAt = -Infinity
@@ -33,7 +42,7 @@ export function createSignals (liveness: Liveness): Signals {
 
   async function tick (): Promise<void> {
     timer = undefined
-    const isCurrent = liveness.catchUp()
+    const isCurrent = changes.isCurrent()
     const isDue = !isCurrent && monotonic() >= askedAt + RECHECK_MS
     if (isCurrent) askedAt = -Infinity
     else if (isDue) askedAt = monotonic()
@@ -45,7 +54,7 @@ export function createSignals (liveness: Liveness): Signals {
 
   async function recheck (watch: Watch): Promise<void> {
     try {
-      if (await liveness.resolve(watch.sessionId, watch.userId, 'strict') === null) end(watch, 'The session is over')
+      if (!await watch.isGood()) end(watch, 'The credential was revoked')
       watch.suspect = false
     } catch {
       // The store is down: it stays suspect and is looked at again with the next tick.
@@ -58,17 +67,18 @@ export function createSignals (liveness: Liveness): Signals {
     timer.unref()
   }
 
-  liveness.onChange((change: Change) => {
+  changes.onChange(change => {
     for (const watch of watches) {
-      if (!concerns(change, watch.sessionId, watch.userId)) continue
+      if (!concerns(change, watch.subject)) continue
       watch.suspect = true
       void recheck(watch)
     }
   })
 
   return {
-    create (standing, expiresAt) {
-      const watch = { sessionId: standing.session.id, userId: standing.user.id, expiresAt, controller: new AbortController(), suspect: !standing.watched || liveness.hasChanged(standing) }
+    create ({ standing, ...held }) {
+      const subject = subjectOf(standing)
+      const watch = { ...held, subject, controller: new AbortController(), suspect: !standing.watched || changes.concernedSince(standing.readAt, subject) }
       watches.add(watch)
       // What happened before anybody watched is not told again.
       if (watch.suspect) void recheck(watch)

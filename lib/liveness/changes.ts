@@ -1,0 +1,82 @@
+import { LRUCache } from 'lru-cache'
+import type { Change, RevocationFeed } from '../../types/storage.ts'
+import type { GuardedStorage } from '../storage.ts'
+
+/** Whom a change may be about: a session or a personal token, and its user. */
+export interface Subject { readonly id: string, readonly userId: string }
+
+/** What this process hears of changes, its own and those of other nodes. */
+export interface Changes {
+  /** How many were heard so far: a moment in time, as far as memory is concerned. */
+  count (): number
+  /** Whether every change acknowledged anywhere more than a second ago has been heard. Lets those in that are waiting. */
+  isCurrent (): boolean
+  /** Whether something was heard of a subject by name since the count was `count`. */
+  concernedSince (count: number, subject: Subject): boolean
+  /** Take in a change, here and now. */
+  hear (change: Change): void
+  /** Take in a change of a user, and have every other node hear of it, also where no feed sees the users: they may be in a store of the host's. */
+  announceUser (userId: string): Promise<void>
+  /** The returned function stops it. */
+  onChange (listener: (change: Change) => void): () => void
+  close (): void
+}
+
+export interface ChangesOptions {
+  readonly storage: Pick<GuardedStorage, 'publishUser'>
+  readonly feed: RevocationFeed | undefined
+  /** Subjects and users to remember at most. */
+  readonly capacity: number
+}
+
+export function createChanges ({ storage, feed, capacity }: ChangesOptions): Changes {
+  let count = 0
+  /** Of changes up to here we no longer know whom they concerned: perhaps anybody. */
+  let forgottenUntil = 0
+  /** When a subject or a user (by id) last changed. */
+  const changedAt = new LRUCache<string, number>({
+    max: capacity,
+    dispose: (at, _id, reason) => { if (reason === 'evict') forgottenUntil = Math.max(forgottenUntil, at) }
+  })
+  const listeners = new Set<(change: Change) => void>()
+
+  function hear (change: Change): void {
+    count++
+    const id = nameOf(change)
+    if (id !== null) changedAt.set(id, count)
+    for (const listener of listeners) listener(change)
+  }
+
+  const unsubscribe = feed?.subscribe(hear)
+
+  return {
+    count: () => count,
+    isCurrent: () => feed?.isCurrent() === true,
+    concernedSince: (count, { id, userId }) => forgottenUntil > count || (changedAt.get(id) ?? 0) > count || (changedAt.get(userId) ?? 0) > count,
+    hear,
+    async announceUser (userId) {
+      hear({ kind: 'user', userId })
+      await storage.publishUser(userId)
+    },
+    onChange (listener) {
+      listeners.add(listener)
+      return () => { listeners.delete(listener) }
+    },
+    close: () => { unsubscribe?.() }
+  }
+}
+
+export function concerns (change: Change, subject: Subject): boolean {
+  const id = nameOf(change)
+  return id === null || id === (change.kind === 'user' ? subject.userId : subject.id)
+}
+
+/** Ids are random, so that none of one kind is one of another. `null`: it concerns all. */
+function nameOf (change: Change): string | null {
+  switch (change.kind) {
+    case 'session': return change.sessionId
+    case 'personal-token': return change.tokenId
+    case 'user': return change.userId
+    case 'gap': return null
+  }
+}
