@@ -9,10 +9,11 @@ const ALLOWED = {
   liveness: [...LEAVES, 'storage'],
   mail: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests'],
   sessions: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'liveness', 'mail'],
-  credentials: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'liveness', 'sessions'],
-  accounts: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'passwords', 'liveness', 'mail', 'sessions'],
+  'personal-tokens': [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'liveness', 'mail', 'sessions'],
+  credentials: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'liveness', 'sessions', 'personal-tokens'],
+  accounts: [...LEAVES, 'options', 'hooks', 'storage', 'tokens', 'requests', 'passwords', 'liveness', 'mail', 'sessions', 'personal-tokens'],
   authorization: [...LEAVES, 'hooks', 'requests', 'credentials'],
-  routes: [...LEAVES, 'hooks', 'tokens', 'requests', 'sessions', 'accounts', 'authorization'],
+  routes: [...LEAVES, 'hooks', 'tokens', 'requests', 'sessions', 'personal-tokens', 'accounts', 'authorization'],
   adapters: [...LEAVES],
   testing: [...LEAVES]
 }

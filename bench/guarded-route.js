@@ -6,6 +6,8 @@ const NAMES = {
   bare: 'Fastify, no authentication',
   checked: 'fastify-accounts, checked, SQLite',
   postgres: 'fastify-accounts, checked, PostgreSQL',
+  token: 'fastify-accounts, personal token limited to an address, SQLite',
+  tokenPostgres: 'fastify-accounts, personal token limited to an address, PostgreSQL',
   stateless: 'fastify-accounts, stateless',
   strict: 'fastify-accounts, strict (asks SQLite)',
   jwt: '@fastify/jwt in a cookie, no session check'
@@ -38,17 +40,26 @@ export async function benchGuardedRoute ({ rounds, seconds, folder, databaseUrl 
 async function prepare (name, databases) {
   const server = await start('server.js', { CONTENDER: name, ...databases })
   const url = `http://127.0.0.1:${server.hello.port}`
-  const cookies = []
-  for (let index = 0; index < SESSIONS; index++) cookies.push(await signIn(name, url, index))
-  return { ...server, url, cookies }
+  const callers = []
+  for (let index = 0; index < SESSIONS; index++) callers.push(await signIn(name, url, index))
+  return { ...server, url, callers }
 }
 
+/** The headers of one caller. */
 async function signIn (name, url, index) {
-  if (name === 'bare') return ''
+  if (name === 'bare') return {}
   const path = name === 'jwt' ? '/login' : '/auth/register'
   const response = await fetch(url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ email: `u${index}@example.com`, password: PASSWORD }) })
   if (!response.ok) throw new TypeError(`${name}: sign-in answered ${response.status}`)
-  return response.headers.getSetCookie().map(cookie => cookie.split(';', 1)[0]).join('; ')
+  const cookie = response.headers.getSetCookie().map(cookie => cookie.split(';', 1)[0]).join('; ')
+  return name.startsWith('token') ? await makeToken(url, cookie) : { cookie }
+}
+
+async function makeToken (url, cookie) {
+  const limits = { context: 'server', allowedMethods: ['GET'], allowedIps: ['127.0.0.1', '192.0.2.0/24'] }
+  const response = await fetch(`${url}/auth/tokens`, { method: 'POST', headers: { 'content-type': 'application/json', cookie }, body: JSON.stringify({ name: 'bench', ...limits }) })
+  if (!response.ok) throw new TypeError(`making a token answered ${response.status}`)
+  return { authorization: `Bearer ${(await response.json()).token}` }
 }
 
 async function slice (server, seconds) {
@@ -57,7 +68,7 @@ async function slice (server, seconds) {
     url: `${server.url}/me`,
     connections: 32,
     duration: seconds,
-    requests: server.cookies.map(cookie => ({ headers: cookie === '' ? {} : { cookie } }))
+    requests: server.callers.map(headers => ({ headers }))
   })
   const after = (await server.ask('cpu')).cpu
   if (result.non2xx > 0 || result.errors > 0) throw new TypeError(`${result.non2xx} refused, ${result.errors} failed`)

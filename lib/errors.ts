@@ -38,8 +38,11 @@ export const FST_ACCOUNTS_COOKIE_DUPLICATE = refusal('FST_ACCOUNTS_COOKIE_DUPLIC
 export const FST_ACCOUNTS_FRESH_LOGIN_REQUIRED = refusal('FST_ACCOUNTS_FRESH_LOGIN_REQUIRED', 'A recent login is required', 401)
 export const FST_ACCOUNTS_CREDENTIALS_INVALID = refusal('FST_ACCOUNTS_CREDENTIALS_INVALID', 'Wrong name or password', 401)
 
+export const FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED = refusal('FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED', 'The personal token is refused', 401)
+
 // What they may do.
 export const FST_ACCOUNTS_FORBIDDEN = refusal('FST_ACCOUNTS_FORBIDDEN', 'Forbidden', 403)
+export const FST_ACCOUNTS_SCOPE_INSUFFICIENT = refusal('FST_ACCOUNTS_SCOPE_INSUFFICIENT', 'The scopes of the credential do not suffice', 403)
 export const FST_ACCOUNTS_PASSWORD_WRONG = refusal('FST_ACCOUNTS_PASSWORD_WRONG', 'Wrong password', 403)
 export const FST_ACCOUNTS_HOOK_REFUSED = refusal('FST_ACCOUNTS_HOOK_REFUSED', 'Refused', 403)
 export const FST_ACCOUNTS_ORIGIN_REFUSED = refusal('FST_ACCOUNTS_ORIGIN_REFUSED', 'The request comes from another origin than that of appUrl', 403)
@@ -47,16 +50,19 @@ export const FST_ACCOUNTS_CSRF_TOKEN_INVALID = refusal('FST_ACCOUNTS_CSRF_TOKEN_
 export const FST_ACCOUNTS_REGISTRATION_CLOSED = refusal('FST_ACCOUNTS_REGISTRATION_CLOSED', 'Registration is closed', 403)
 export const FST_ACCOUNTS_USER_NOT_FOUND = refusal('FST_ACCOUNTS_USER_NOT_FOUND', 'No such user', 404)
 export const FST_ACCOUNTS_SESSION_NOT_FOUND = refusal('FST_ACCOUNTS_SESSION_NOT_FOUND', 'No such session', 404)
+export const FST_ACCOUNTS_PERSONAL_TOKEN_NOT_FOUND = refusal('FST_ACCOUNTS_PERSONAL_TOKEN_NOT_FOUND', 'No such personal token, or it has ended or been replaced', 404)
 
 // What they sent.
 export const FST_ACCOUNTS_INPUT_INVALID = createError<[string]>('FST_ACCOUNTS_INPUT_INVALID', '%s', 400, Error, false)
 export const FST_ACCOUNTS_JSON_INVALID = refusal('FST_ACCOUNTS_JSON_INVALID', 'The body is not strict JSON', 400)
 export const FST_ACCOUNTS_HEADER_DUPLICATE = createError<[string]>('FST_ACCOUNTS_HEADER_DUPLICATE', 'The %s header came twice', 400, Error, false)
+export const FST_ACCOUNTS_CREDENTIALS_CONFLICT = refusal('FST_ACCOUNTS_CREDENTIALS_CONFLICT', 'The request carries two credentials: send one', 400)
 export const FST_ACCOUNTS_BODY_TOO_LARGE = refusal('FST_ACCOUNTS_BODY_TOO_LARGE', 'The body is larger than 16 KiB', 413)
 export const FST_ACCOUNTS_MEDIA_TYPE_UNSUPPORTED = refusal('FST_ACCOUNTS_MEDIA_TYPE_UNSUPPORTED', 'The body must be application/json in UTF-8', 415)
 export const FST_ACCOUNTS_LAST_OWNER = refusal('FST_ACCOUNTS_LAST_OWNER', 'The last active owner must stay one', 409)
 export const FST_ACCOUNTS_EMAIL_TAKEN = refusal('FST_ACCOUNTS_EMAIL_TAKEN', 'This e-mail address has an account already', 409)
 export const FST_ACCOUNTS_USERNAME_TAKEN = refusal('FST_ACCOUNTS_USERNAME_TAKEN', 'This user name is taken', 409)
+export const FST_ACCOUNTS_PERSONAL_TOKEN_LIMIT_REACHED = createError<[number]>('FST_ACCOUNTS_PERSONAL_TOKEN_LIMIT_REACHED', 'A user has at most %d live personal tokens', 409, Error, false)
 export const FST_ACCOUNTS_LINK_INVALID = refusal('FST_ACCOUNTS_LINK_INVALID', 'The link is invalid, has expired, or was used already', 422)
 export const FST_ACCOUNTS_EMAIL_INVALID = refusal('FST_ACCOUNTS_EMAIL_INVALID', 'Not a usable e-mail address', 422)
 export const FST_ACCOUNTS_USERNAME_INVALID = refusal('FST_ACCOUNTS_USERNAME_INVALID', 'A user name has 3 to 32 characters: letters, digits, dot, hyphen, underscore; it starts with a letter or digit', 422)
@@ -66,6 +72,7 @@ export const FST_ACCOUNTS_PASSWORD_TOO_SHORT = createError<[number]>('FST_ACCOUN
 export const FST_ACCOUNTS_PASSWORD_TOO_LONG = createError<[number]>('FST_ACCOUNTS_PASSWORD_TOO_LONG', 'The password must have at most %d bytes', 422, Error, false)
 export const FST_ACCOUNTS_PASSWORD_ILL_FORMED = refusal('FST_ACCOUNTS_PASSWORD_ILL_FORMED', 'The password holds a NUL or broken Unicode', 422)
 export const FST_ACCOUNTS_PASSWORD_COMMON = refusal('FST_ACCOUNTS_PASSWORD_COMMON', 'The password is too easy to guess: common, repeating, in sequence, or like your name or address', 422)
+export const FST_ACCOUNTS_PERSONAL_TOKEN_FIELD_INVALID = createError<[string]>('FST_ACCOUNTS_PERSONAL_TOKEN_FIELD_INVALID', '%s', 422, Error, false)
 
 // How often.
 export const FST_ACCOUNTS_TOO_MANY_ATTEMPTS = limit('FST_ACCOUNTS_TOO_MANY_ATTEMPTS', 'Too many attempts, try again later')
@@ -73,6 +80,7 @@ export const FST_ACCOUNTS_RATE_LIMITED = limit('FST_ACCOUNTS_RATE_LIMITED', 'Too
 
 // What we could not do.
 export const FST_ACCOUNTS_MAIL_UNSUPPORTED = refusal('FST_ACCOUNTS_MAIL_UNSUPPORTED', 'There is no mailer', 501)
+export const FST_ACCOUNTS_PERSONAL_TOKENS_OFF = refusal('FST_ACCOUNTS_PERSONAL_TOKENS_OFF', 'Personal tokens are switched off', 501)
 export const FST_ACCOUNTS_LIST_UNSUPPORTED = refusal('FST_ACCOUNTS_LIST_UNSUPPORTED', 'The users store has no list', 501)
 export const FST_ACCOUNTS_COOKIE_TOO_LARGE = createError<[string, number]>('FST_ACCOUNTS_COOKIE_TOO_LARGE', 'Cookie "%s" would have %d bytes; browsers drop more than 4096', 500)
 export const FST_ACCOUNTS_INTERNAL = createError('FST_ACCOUNTS_INTERNAL', 'Internal error', 500)
@@ -81,13 +89,15 @@ export const FST_ACCOUNTS_PASSWORD_UNVERIFIABLE = refusal('FST_ACCOUNTS_PASSWORD
 export const FST_ACCOUNTS_MAIL_FAILED = createError<[string]>('FST_ACCOUNTS_MAIL_FAILED', 'The mail could not be sent: %s', 503, Error, false)
 export const FST_ACCOUNTS_BUSY = refusal('FST_ACCOUNTS_BUSY', 'Too many logins at once, try again later', 503)
 
-/** What a 401 asks for (RFC 9110, 11.6.1). */
+/** What a 401 asks for (RFC 9110, 11.6.1): the session's cookie, or a token (RFC 6750, 3). */
 export const CHALLENGE = 'Cookie realm="accounts"'
+export const TOKEN_CHALLENGE = 'Bearer realm="accounts"'
 
 /** RFC 6750, 3: `error` only when a token was presented. RFC 9470, 3: the step-up error. */
 const CHALLENGES: Readonly<Record<string, string>> = {
   FST_ACCOUNTS_TOKEN_EXPIRED: `${CHALLENGE}, error="invalid_token", error_description="expired"`,
   FST_ACCOUNTS_TOKEN_INVALID: `${CHALLENGE}, error="invalid_token"`,
+  FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED: `${TOKEN_CHALLENGE}, error="invalid_token"`,
   FST_ACCOUNTS_COOKIE_DUPLICATE: `${CHALLENGE}, error="invalid_request"`,
   FST_ACCOUNTS_FRESH_LOGIN_REQUIRED: `${CHALLENGE}, error="insufficient_user_authentication"`
 }

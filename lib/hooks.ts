@@ -10,12 +10,13 @@ import { clientAddress } from './requests/client.ts'
 type State<Name extends AccountsHookName> = Parameters<AccountsHooks[Name]>[0]
 type BeforeName = 'beforeRegister' | 'beforeLogin'
 type AfterName = 'afterRegister' | 'afterLogin'
-type NoticeName = 'loginFailed' | 'sessionRefreshed' | 'sessionReused' | 'sessionRevoked' | 'passwordChanged' | 'mailFailed'
+type NoticeName = 'loginFailed' | 'sessionRefreshed' | 'sessionReused' | 'sessionRevoked' | 'passwordChanged' | 'personalTokenCreated' | 'personalTokenRefused' | 'mailFailed'
 
 /** What a decision was about; no secret may be among it. */
 interface EventDetail {
   readonly userId?: string
   readonly sessionId?: string
+  readonly tokenId?: string
   readonly reason?: string
   readonly request: FastifyRequest | null
 }
@@ -39,10 +40,10 @@ export interface Hooks {
 const events = channel('fastify-accounts')
 
 /** Decisions that an operator wants to see without being asked. */
-const WARNINGS = new Set<AccountsEventName>(['session.reused', 'storage.failed', 'mail.failed', 'mail.given-up'])
+const WARNINGS = new Set<AccountsEventName>(['session.reused', 'storage.failed', 'personal-token.refused', 'mail.failed', 'mail.given-up'])
 
-/** What a duty has recorded itself: a failed login, or one attempt too many. */
-const OWN_EVENT = new Set(['FST_ACCOUNTS_CREDENTIALS_INVALID', 'FST_ACCOUNTS_TOO_MANY_ATTEMPTS'])
+/** What a duty has recorded itself: a failed login, one attempt too many, a token that was refused. */
+const OWN_EVENT = new Set(['FST_ACCOUNTS_CREDENTIALS_INVALID', 'FST_ACCOUNTS_TOO_MANY_ATTEMPTS', 'FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED'])
 
 export function createHooks (log: FastifyBaseLogger, given: NonNullable<AccountsOptions['hooks']>): Hooks {
   const hooks = Object.fromEntries(HOOK_NAMES.map(name => [name, [given[name] ?? []].flat()])) as unknown as { [Name in AccountsHookName]: Array<AccountsHooks[Name]> }

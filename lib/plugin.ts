@@ -19,13 +19,17 @@ import { createAuthorize } from './authorization/authorize.ts'
 import { createGuards } from './authorization/guard.ts'
 import { protectRoutes } from './authorization/protect.ts'
 import { createAccessCookie } from './credentials/access-cookie.ts'
+import { createPersonalToken } from './credentials/personal-token.ts'
 import { createHooks } from './hooks.ts'
 import { createChanges } from './liveness/changes.ts'
 import { createSignals } from './liveness/signals.ts'
 import { startMail } from './mail/mail.ts'
 import { resolveOptions } from './options/index.ts'
 import { loadPasswords } from './passwords/load.ts'
+import { createPersonalTokenDuties } from './personal-tokens/duties.ts'
+import { createTokenEndings } from './personal-tokens/endings.ts'
 import { addCachingHeaders } from './requests/caching.ts'
+import { trustsEverybody } from './requests/network.ts'
 import { createOriginGuard } from './requests/origin.ts'
 import { createRateLimit } from './requests/rate-limit.ts'
 import { addRoutes } from './routes/index.ts'
@@ -52,6 +56,8 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const { keys } = settings
   if (settings.cookies.insecure) app.log.warn('fastify-accounts: cookies.insecure is set: whoever can listen on the network can take over sessions')
 
+  if (trustsEverybody(app)) app.log.warn('fastify-accounts: trustProxy is true, so whoever sends x-forwarded-for chooses the address that limits are about: set it to the addresses of the proxy')
+
   const hooks = createHooks(app.log, settings.hooks)
   const storage = guardStorage(settings.storage, error => {
     app.log.error({ err: error }, 'the account storage failed')
@@ -72,12 +78,14 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const changes = createChanges({ storage, feed: settings.storage.feed, capacity: CAPACITY })
   const liveness = createLiveness(storage, changes, CAPACITY)
   const signals = createSignals(changes)
+  const tokenEndings = createTokenEndings(changes, hooks)
+  const personal = settings.personalTokens === null ? null : createPersonalTokenDuties({ settings: settings.personalTokens, storage, changes, post, hooks }, keys.hash, CAPACITY)
   const signIn = createSignIn(tokens, settings)
   const signOut = createSignOut(storage, changes, hooks)
   const readPresented = createReadPresented(cookies, tokens)
   const refresh = createRefresh({ storage, tokens, activity, changes, signIn, post, hooks, settings })
 
-  const dependencies = { settings, storage, passwords, changes, signIn, signOut, readPresented, throttle, oneTimeTokens, post, hooks }
+  const dependencies = { settings, storage, passwords, changes, signIn, signOut, tokenEndings, readPresented, throttle, oneTimeTokens, post, hooks }
   const begin = createBegin(dependencies)
   const browser = createBrowser(dependencies, { begin, cookies, devices })
   const prepare = createPrepare(dependencies)
@@ -93,17 +101,20 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
 
   const transparent = settings.refresh === 'transparent' ? refresh : null
   const accessCookie = createAccessCookie({ cookies, tokens, liveness, activity, signals, originGuard, refresh: transparent, capacity: CAPACITY })
-  const guards = createGuards([accessCookie], hooks)
+  const personalToken = personal === null ? null : createPersonalToken({ ...personal, storage, changes, signals, hooks, capacity: CAPACITY })
+  const guards = createGuards([accessCookie, ...(personalToken === null ? [] : [personalToken])], settings.personalTokens?.scopes ?? null, hooks)
   const guard = (policy: Policy = {}) => guards.make(policy, 'Policy')
   const authorize = createAuthorize(hooks)
   const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
-  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, policies })
+  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens: personal?.management ?? null, policies })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)
   app.decorate('guard', guard)
   app.decorate('authenticate', guard())
   app.decorate('verifyAccessCookie', guard({ via: 'cookie' }))
+  // Undefined it would be no hook, and the route open.
+  app.decorate('verifyPersonalToken', { getter: () => guard({ via: 'personal-token' }) })
   app.decorate('authorize', authorize)
   app.decorateRequest('principal', null)
   app.decorateReply('signIn', async function (this: FastifyReply, user, options) { return await browser.signIn(this, user, options) })
@@ -111,16 +122,17 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
 
   if (settings.prefix !== null) {
     const limitRate = settings.rateLimit === null ? null : await createRateLimit(app, settings.rateLimit)
-    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword: passwordChanges.change, users, administration, recovery, emails, refresh, signOut, readPresented, cookies, devices, hooks, originGuard, limitRate, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
+    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword: passwordChanges.change, users, administration, recovery, emails, personalTokens: personal?.management ?? null, carriesPersonalToken: request => personalToken?.isPresent(request) === true, refresh, signOut, readPresented, cookies, devices, hooks, originGuard, limitRate, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
   }
 
-  const stopHousekeeping = startHousekeeping(storage)
+  const stopHousekeeping = startHousekeeping(storage, settings.mail === null ? null : personal?.sendNotices ?? null)
   // Before connections are waited for: streams that live on a session would keep the server from ever closing.
   app.addHook('preClose', async () => { signals.close() })
   app.addHook('onClose', async () => {
     stopHousekeeping()
     changes.close()
     await activity.close()
+    await personal?.uses.close()
     await mail.close()
     await settings.storage.close?.()
   })

@@ -20,6 +20,11 @@ export function createShape<Schema extends TSchema> (name: string, schema: Schem
   }
 }
 
+/** Whether anybody could have this id: a host's own store may have ids of any shape, a database has no text with a NUL. */
+export function isId (id: unknown): id is string {
+  return typeof id === 'string' && id !== '' && id.length <= 255 && id.isWellFormed() && !id.includes('\0')
+}
+
 function withoutUndefined (value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
   return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined))

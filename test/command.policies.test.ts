@@ -20,7 +20,7 @@ const SERVER = `
   // Opened and never closed, as servers do.
   setInterval(() => {}, 60_000)
 `
-const PRINTED = 'GET, HEAD  /hello  cookie, roles editor\n'
+const PRINTED = 'GET, HEAD  /hello  cookie or personal-token, roles editor\n'
 
 t.test('policies prints the matrix of a server that a module exports, in whatever way', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'accounts-policies-'))

@@ -88,7 +88,7 @@ t.test('C-05 names are compared to the letter, and a cookie without a name is no
     const title = cookie.replace(token, 'TOKEN')
     t.equal(answer.statusCode, 401, title)
     t.equal(codeOf(answer), 'FST_ACCOUNTS_AUTHENTICATION_REQUIRED', `${title} is not ours`)
-    t.strictSame(answer.headers.get('www-authenticate'), ['Cookie realm="accounts"'])
+    t.strictSame(answer.headers.get('www-authenticate'), ['Cookie realm="accounts", Bearer realm="accounts"'])
     t.equal((await send('GET', '/private', [cookie, good])).statusCode, 200, `${title} beside ours does no harm`)
   }
 })

@@ -104,7 +104,7 @@ t.test('facts that are unknown are left out, times are told in UTC, lifetimes in
   const { text } = await render('password-changed', { data: { at: new Date('2026-01-02T23:04:05Z'), device: null, address: null } })
   t.match(text, '\nWhen: 2 January 2026 at 23:04 UTC\n\n')
   t.notMatch(text, /Device|Network|null/)
-  t.match((await render('personal-token-created', { data: { ...SAMPLES['personal-token-created'], expiresAt: null } })).text, 'Valid until: it is deleted')
+  t.match((await render('personal-token-expiring', { data: { ...SAMPLES['personal-token-expiring'], lastUsedAt: null } })).text, 'Last used: never')
   for (const [validMinutes, words] of [[1, '1 minute.'], [30, '30 minutes.'], [60, '1 hour.'], [90, '90 minutes.'], [1440, '1 day.'], [4320, '3 days.']] as const) {
     t.match((await render('verify-email', { data: { ...SAMPLES['verify-email'], validMinutes } })).text, `The link works once, for ${words}`)
   }

@@ -23,7 +23,7 @@ t.test('a guard without a policy demands any credential, and one with via just t
     const { client, signedUp } = await createGuarded(t, policy)
     const stranger = await client().get('/route')
     t.match(stranger.json(), { statusCode: 401, code: 'FST_ACCOUNTS_AUTHENTICATION_REQUIRED' })
-    t.equal(stranger.headers['www-authenticate'], 'Cookie realm="accounts"')
+    t.equal(stranger.headers['www-authenticate'], policy === undefined || !('via' in policy) ? 'Cookie realm="accounts", Bearer realm="accounts"' : 'Cookie realm="accounts"')
     const browser = await signedUp('ada@example.com')
     t.strictSame((await browser.get('/route')).json(), { via: 'cookie', email: 'ada@example.com' })
     t.equal((await browser.post('/route')).statusCode, 200)

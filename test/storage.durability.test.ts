@@ -1,7 +1,7 @@
 import BetterSqlite from 'better-sqlite3'
 import t from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
-import { after, createUser, NOON, sampleSession } from '../lib/testing/samples.ts'
+import { after, createUser, NOON, samplePersonalToken, sampleSession } from '../lib/testing/samples.ts'
 import type { Storage } from '../types/index.ts'
 import { databaseFile } from './support/app.ts'
 
@@ -22,9 +22,10 @@ t.test('F-11 what ends a session or changes an account is on the disk before it 
   const storage: Storage = await sqliteStorage(databaseFile(t))
   t.teardown(async () => await storage.close?.())
   const level = () => pragma.call(connection!, 'synchronous', { simple: true })
-  const { users, sessions } = storage
+  const { users, sessions, personalTokens: tokens } = storage as Required<Storage>
   const user = await createUser(users)
   const session = sampleSession(user.id)
+  const token = samplePersonalToken({ userId: user.id, noticeAt: after(30) })
   const VERBS: ReadonlyArray<readonly [string, number, () => Promise<unknown>]> = [
     ['sessions.create', NORMAL, async () => await sessions.create(session)],
     ['users.create', FULL, async () => await createUser(users)],
@@ -44,7 +45,21 @@ t.test('F-11 what ends a session or changes an account is on the disk before it 
     ['sessions.create', NORMAL, async () => await sessions.create(sampleSession(user.id))],
     ['sessions.deleteAllForUser', FULL, async () => await sessions.deleteAllForUser(user.id)],
     ['sessions.create', NORMAL, async () => await sessions.create(sampleSession(user.id))],
-    ['users.delete', FULL, async () => await users.delete(user.id)]
+    ['users.delete', FULL, async () => await users.delete(user.id)],
+    ...([
+      ['create', async () => await tokens.create(token, 9)],
+      ['update', async () => await tokens.update(token.id, user.id, { name: 'other' }, NOON)],
+      ['carryOver', async () => await tokens.carryOver(user.id, 0, 1)],
+      ['advanceNotice', async () => await tokens.advanceNotice(token.id, after(30), null)],
+      ['replace', async () => await tokens.replace(token.id, user.id, samplePersonalToken({ userId: user.id }), after(60))],
+      ['revoke', async () => await tokens.revoke(token.id, user.id, after(1))],
+      ['revokeAllForUser', async () => await tokens.revokeAllForUser(user.id, after(1))],
+      ['deleteEnded', async () => await tokens.deleteEnded(after(2))],
+      ['deleteAllForUser', async () => await tokens.deleteAllForUser(user.id)]
+    ] as const).flatMap(([verb, call]) => [
+      ['personalTokens.touch', NORMAL, async () => await tokens.touch([{ id: token.id, lastUsedAt: after(1), lastUsedAddress: null }])],
+      [`personalTokens.${verb}`, FULL, call]
+    ] as const)
   ]
   for (const [verb, expected, call] of VERBS) {
     await call()

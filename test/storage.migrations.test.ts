@@ -1,20 +1,50 @@
 import BetterSqlite from 'better-sqlite3'
+import { Kysely, Migrator, PostgresDialect, SqliteDialect } from 'kysely'
+import pg from 'pg'
 import t, { type Test } from 'tap'
 import { migratePostgres, migrateSqlite, postgresStorage, sqliteStorage } from '../lib/adapters/kysely/index.ts'
+import { createTarget } from '../lib/adapters/kysely/kysely.ts'
+import { createMigrationSteps } from '../lib/adapters/kysely/migration-steps.ts'
+import type { Target } from '../lib/adapters/kysely/migrations.ts'
+import { createStores } from '../lib/adapters/kysely/stores.ts'
+import { createUser, NOON, samplePersonalToken, sampleSession } from '../lib/testing/samples.ts'
+import type { Storage } from '../types/index.ts'
 import { databaseFile } from './support/app.ts'
 import { databaseUrl, query, schemaName } from './support/postgres.ts'
 
 interface Backend {
-  open (options?: { migrate?: boolean }): Promise<{ close (): Promise<void> }>
+  open (options?: { migrate?: boolean }): Promise<Storage & { close (): Promise<void> }>
+  /** The database as the code of the storage sees it. */
+  target (): Target
   migrate (): Promise<string[]>
   execute (statement: string): Promise<void>
   tables (): Promise<string[]>
   /** What the command is told to find them. */
   readonly named: string
+  readonly behind: string
 }
 
 /** What takes a database back by the last step. */
-const BEHIND = "delete from accounts_migrations where name like '0003%'; drop table accounts_one_time_tokens; drop table accounts_throttles; drop table accounts_outbox"
+const BEHIND = "delete from accounts_migrations where name like '0004%'; drop table accounts_personal_tokens; "
+
+const STEPS = ['0001-users-and-sessions', '0002-list-of-users', '0003-mail-and-throttles', '0004-personal-tokens']
+
+function closing (t: Test, db: Kysely<any>): Kysely<any> {
+  t.teardown(async () => await db.destroy())
+  return db
+}
+
+/** Make the tables as an earlier release did. */
+async function migrateOnly (target: Target, steps: readonly string[]): Promise<void> {
+  const { error } = await new Migrator({
+    db: target.db,
+    provider: { getMigrations: async () => Object.fromEntries(Object.entries(createMigrationSteps(target)).filter(([name]) => steps.includes(name))) },
+    migrationTableName: 'accounts_migrations',
+    migrationLockTableName: 'accounts_migrations_lock',
+    ...(target.naming.schema === undefined ? {} : { migrationTableSchema: target.naming.schema })
+  }).migrateToLatest()
+  if (error !== undefined) throw error
+}
 
 const BACKENDS: Readonly<Record<string, (t: Test) => Promise<Backend>>> = {
   async SQLite (t) {
@@ -25,8 +55,10 @@ const BACKENDS: Readonly<Record<string, (t: Test) => Promise<Backend>>> = {
     }
     return {
       named: '',
+      behind: `${BEHIND} alter table accounts_changes drop column token_id`,
       open: async options => await sqliteStorage(file, options),
       migrate: async () => await migrateSqlite(file),
+      target: () => createTarget(closing(t, new Kysely({ dialect: new SqliteDialect({ database: new BetterSqlite(file) }) })), { dialect: 'sqlite' }),
       execute: async statement => { await use(database => database.exec(statement)) },
       tables: async () => await use(database => database.prepare("select name from sqlite_master where type = 'table' and name like 'accounts_%' order by name").pluck().all() as string[])
     }
@@ -36,8 +68,10 @@ const BACKENDS: Readonly<Record<string, (t: Test) => Promise<Backend>>> = {
     await query(`create schema ${schema}`)
     return {
       named: ` --schema ${schema}`,
+      behind: `${BEHIND} drop function accounts_personal_token_changed`,
       open: async options => await postgresStorage(databaseUrl(), { schema, ...options }),
       migrate: async () => await migratePostgres(databaseUrl(), { schema }),
+      target: () => createTarget(closing(t, new Kysely({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: databaseUrl() }) }) })), { dialect: 'postgres', schema }),
       execute: async statement => { await query(`set search_path to ${schema}; ${statement}`) },
       tables: async () => (await query<{ name: string }>('select table_name as name from information_schema.tables where table_schema = $1 order by 1', [schema])).map(({ name }) => name)
     }
@@ -58,7 +92,7 @@ for (const [name, create] of Object.entries(BACKENDS)) {
     await t.rejects(backend.open(), { code: 'FST_ACCOUNTS_MIGRATION_FAILED', message: /accounts_sessions.*already exists/ })
     t.notOk((await backend.tables()).includes('accounts_users'))
     await backend.execute('drop table accounts_sessions')
-    t.strictSame(await backend.migrate(), ['0001-users-and-sessions', '0002-list-of-users', '0003-mail-and-throttles'])
+    t.strictSame(await backend.migrate(), STEPS)
   })
 
   t.test(`${name}: in production a database that is behind is refused with the command that mends it, and an empty one is filled`, async t => {
@@ -70,11 +104,11 @@ for (const [name, create] of Object.entries(BACKENDS)) {
     process.env.NODE_ENV = 'production'
     const backend = await create(t)
     await (await backend.open()).close()
-    await backend.execute(BEHIND)
-    await t.rejects(backend.open(), { code: 'FST_ACCOUNTS_MIGRATION_PENDING', message: `The database lacks migrations (0003-mail-and-throttles): run "npx fastify-accounts migrate${backend.named}"` })
-    t.strictSame(await backend.migrate(), ['0003-mail-and-throttles'])
+    await backend.execute(backend.behind)
+    await t.rejects(backend.open(), { code: 'FST_ACCOUNTS_MIGRATION_PENDING', message: `The database lacks migrations (0004-personal-tokens): run "npx fastify-accounts migrate${backend.named}"` })
+    t.strictSame(await backend.migrate(), ['0004-personal-tokens'])
     await (await backend.open()).close()
-    await backend.execute(BEHIND)
+    await backend.execute(backend.behind)
     await (await backend.open({ migrate: true })).close()
   })
 
@@ -91,5 +125,25 @@ for (const [name, create] of Object.entries(BACKENDS)) {
     await (await backend.open()).close()
     await backend.execute("insert into accounts_migrations (name, timestamp) values ('9999-from-the-future', '2099-01-01T00:00:00.000Z')")
     await t.rejects(backend.migrate(), { code: 'FST_ACCOUNTS_MIGRATION_FAILED', message: /9999-from-the-future/ })
+  })
+
+  t.test(`${name}: a database of the release before comes up with its data, and takes personal tokens`, async t => {
+    const backend = await create(t)
+    const target = backend.target()
+    await migrateOnly(target, STEPS.slice(0, -1))
+    const before = createStores(target.db, target.dialect)
+    const { emailKey, ...user } = await createUser(before.users, { name: 'Ada', roles: ['editor'] })
+    const session = sampleSession(user.id)
+    await before.sessions.create(session)
+    await before.throttles.attempt('somebody', { at: NOON, delays: [0], limit: 9, forgetAfter: 1000 })
+    t.strictSame(await backend.migrate(), STEPS.slice(-1))
+    const storage = await backend.open({ migrate: false })
+    t.teardown(async () => await storage.close())
+    t.match(await storage.users.findByEmail(emailKey), { id: user.id, name: 'Ada', roles: ['editor'] })
+    t.strictSame(await storage.sessions.find(session.id), session)
+    t.equal((await storage.throttles!.find('somebody'))?.count, 1)
+    const token = samplePersonalToken({ userId: user.id })
+    t.equal(await storage.personalTokens!.create(token, 1), 'created')
+    t.strictSame(await storage.personalTokens!.findByDigest(token.digest), token)
   })
 }

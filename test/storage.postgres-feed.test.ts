@@ -18,8 +18,17 @@ const BOUND_MS = 1000
 /** What a feed says, from now on. */
 function hear ({ feed }: Pick<PostgresStorage, 'feed'>): string[] {
   const heard: string[] = []
-  feed.subscribe((change: Change) => { heard.push(change.kind === 'session' ? `session ${change.sessionId}` : change.kind === 'user' ? `user ${change.userId}` : 'gap') })
+  feed.subscribe((change: Change) => { heard.push(describe(change)) })
   return heard
+}
+
+function describe (change: Change): string {
+  switch (change.kind) {
+    case 'session': return `session ${change.sessionId}`
+    case 'user': return `user ${change.userId}`
+    case 'personal-token': return `token ${change.tokenId}`
+    default: return 'gap'
+  }
 }
 
 /** What the process is warned of, from now on. */
@@ -80,9 +89,10 @@ t.test('J-11 whatever the ids of a host are made of, what is published of them a
   for (const id of ids) {
     await storage.feed.publish!({ kind: 'user', userId: id })
     await storage.feed.publish!({ kind: 'session', sessionId: id })
+    await storage.feed.publish!({ kind: 'personal-token', tokenId: id })
   }
-  await until(() => heard.length >= 2 * ids.length, BOUND_MS)
-  t.strictSame(heard, ids.flatMap(id => [`user ${id}`, `session ${id}`]))
+  await until(() => heard.length >= 3 * ids.length, BOUND_MS)
+  t.strictSame(heard, ids.flatMap(id => [`user ${id}`, `session ${id}`, `token ${id}`]))
 })
 
 t.test('J-11 storages of one database hear each other if they share their tables, and else not', async t => {

@@ -305,7 +305,7 @@ t.test('V-05 housekeeping forgets what was not asked for in 30 days, and no soon
     return set(() => {}, 0)
   }) as typeof setTimeout
   t.teardown(() => { globalThis.setTimeout = set })
-  const stop = startHousekeeping(guardStorage(storage, () => {}))
+  const stop = startHousekeeping(guardStorage(storage, () => {}), null)
   const attempt = async (key: string) => await storage.throttles!.attempt(key, { ...resolveThrottle({}, storage)!, at: new Date(Date.now()) })
   await attempt('old')
   clock.advance(DAY)

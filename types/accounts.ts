@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { AccountsHookName, AccountsHooks } from './hooks.ts'
-import type { RoutePolicy } from './policy.ts'
-import type { ListedSession, Session, User } from './principal.ts'
+import type { Duration, RoutePolicy } from './policy.ts'
+import type { ListedSession, PersonalToken, Session, User } from './principal.ts'
 import type { OneTimeTokenRecord, OutboxRecord, RevokeReason, UserChange } from './storage.ts'
 
 /** The request on whose behalf a service acts: its address, user agent and presented session. */
@@ -48,10 +48,39 @@ export interface AccountExport {
   readonly hasPassword: boolean
   /** Also those that ended within the last week. */
   readonly sessions: ReadonlyArray<Omit<ListedSession, 'current'> & { readonly userAgent: string | null, readonly remember: boolean, readonly revokedAt: Date | null, readonly revokeReason: RevokeReason | null }>
+  /** Personal tokens; the secrets are not stored. Also those that ended within the last month. */
+  readonly personalTokens: ReadonlyArray<PersonalToken & { readonly revokedAt: Date | null }>
   /** Links in mail that still work; their tokens are not stored. */
   readonly links: ReadonlyArray<Pick<OneTimeTokenRecord, 'purpose' | 'email' | 'createdAt' | 'expiresAt'>>
   /** Mail that waits to be sent. */
   readonly mails: ReadonlyArray<Omit<OutboxRecord, 'id' | 'userId'>>
+}
+
+/** What a personal token may do. A list that is left out, or `null`, does not limit; an empty one is refused. */
+export interface NewPersonalToken {
+  /** 1 to 100 characters, for its owner. */
+  readonly name: string
+  /** `server`: for scripts, limited by address. `browser`: for pages of other sites, limited by referrer, which is no boundary against anything but browsers. */
+  readonly context: 'server' | 'browser'
+  /** RFC 3339 if it is a text. @default `defaultTtl` from now */
+  readonly expiresAt?: Date | string
+  /** Of GET, HEAD, POST, PUT, PATCH, DELETE; GET includes HEAD. */
+  readonly allowedMethods?: readonly string[] | null
+  /** IPv4 and IPv6 addresses, and networks such as `192.0.2.0/24`. Only for `server`. */
+  readonly allowedIps?: readonly string[] | null
+  /** Origins as browsers send them, `https://www.example.com`; `https://*.example.com` stands for any one label. Only for `browser`. */
+  readonly allowedReferrers?: readonly string[] | null
+  /** RFC 6749, 3.3. */
+  readonly scopes?: readonly string[] | null
+}
+
+/** What to change of a personal token; what is left out stays, `null` lifts a limit. */
+export type PersonalTokenUpdate = Partial<Omit<NewPersonalToken, 'context'>>
+
+export interface CreatedPersonalToken {
+  /** The secret. It is shown this once. */
+  readonly token: string
+  readonly personalToken: PersonalToken
 }
 
 export type LoginInput = ({ readonly email: string } | { readonly username: string }) & {
@@ -174,6 +203,37 @@ export interface Accounts {
     export (id: string): Promise<AccountExport | null>
     /** Say that a user has changed, where the host itself did it, in a users table of its own: verdicts in memory end. */
     announce (id: string): Promise<void>
+  }
+  /**
+   * Personal access tokens of a user; the checks are those of the routes.
+   * @throws {FST_ACCOUNTS_PERSONAL_TOKENS_OFF} from each, with `personalTokens: false`
+   */
+  readonly personalTokens: {
+    /** Newest first, also those that have expired within the last month. */
+    list (userId: string): Promise<PersonalToken[]>
+    /**
+     * `null`: no such user, or one who is disabled.
+     * @throws {FST_ACCOUNTS_INPUT_INVALID}
+     * @throws {FST_ACCOUNTS_PERSONAL_TOKEN_FIELD_INVALID}
+     * @throws {FST_ACCOUNTS_PERSONAL_TOKEN_LIMIT_REACHED}
+     */
+    create (userId: string, token: NewPersonalToken, context?: ServiceContext): Promise<CreatedPersonalToken | null>
+    /**
+     * `null`: no such live token of this user.
+     * @throws {FST_ACCOUNTS_INPUT_INVALID}
+     * @throws {FST_ACCOUNTS_PERSONAL_TOKEN_FIELD_INVALID}
+     */
+    update (userId: string, id: string, change: PersonalTokenUpdate, context?: ServiceContext): Promise<PersonalToken | null>
+    /** `false`: no such live token of this user. */
+    revoke (userId: string, id: string, context?: ServiceContext): Promise<boolean>
+    /** How many. */
+    revokeAll (userId: string, context?: ServiceContext): Promise<number>
+    /**
+     * Make another with the same limits and a life as long, in the place of this one, which goes on for `overlap`, at most to
+     * its own end. `null`: no such live token of this user, or it has been replaced already.
+     * @throws {FST_ACCOUNTS_INPUT_INVALID}
+     */
+    rotate (userId: string, id: string, options?: { readonly overlap?: Duration }, context?: ServiceContext): Promise<CreatedPersonalToken | null>
   }
   /** The matrix of routes and policies of this scope, by url and method, once the server is ready; for a snapshot `formatPolicies` prints it. */
   policies (): RoutePolicy[]

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Check } from './policy.ts'
-import type { Session, User } from './principal.ts'
+import type { PersonalToken, Session, User } from './principal.ts'
 import type { RevokeReason } from './storage.ts'
 
 /** The request behind an event; `null` when a service was called outside of one. */
@@ -31,9 +31,25 @@ export interface MailFailedState {
   /** How often it was tried. */
   readonly attempts: number
 }
+export interface PersonalTokenCreatedState { readonly user: User, readonly token: PersonalToken, readonly request: MaybeRequest }
+export interface PersonalTokenRefusedState {
+  /** Its owner. */
+  readonly userId: string
+  readonly tokenId: string
+  readonly reason: PersonalTokenDenial
+  readonly at: Date
+  /** Where it was used from; `null` when unknown. */
+  readonly address: string | null
+  readonly request: FastifyRequest
+}
 export interface PasswordChangedState { readonly user: User, readonly request: MaybeRequest }
 
 export type LoginFailure = 'unknown-user' | 'wrong-password' | 'disabled' | 'no-password' | 'unverified' | 'ill-formed' | 'throttled'
+/** Why a personal token was not accepted; outside all of them look alike. */
+export type PersonalTokenDenial =
+  | 'malformed' | 'unknown' | 'rate-limited'
+  | 'revoked' | 'expired' | 'owner-gone' | 'owner-disabled' | 'owner-changed'
+  | 'method' | 'address' | 'address-unknown' | 'referrer' | 'referrer-missing' | 'referrer-conflict'
 export type RefreshOutcome = 'rotated' | 'window' | 'recovered'
 
 /** A hook that is awaited before the act; a rejection refuses it: 403, or the error's own `statusCode` when it is 4xx. */
@@ -60,6 +76,10 @@ export interface AccountsHooks {
   sessionReused: Notice<SessionState>
   sessionRevoked: Notice<SessionRevokedState>
   passwordChanged: Notice<PasswordChangedState>
+  /** A token was made, also in the place of another. */
+  personalTokenCreated: Notice<PersonalTokenCreatedState>
+  /** A token that we know was refused. Whoever used it is not told why. */
+  personalTokenRefused: Notice<PersonalTokenRefusedState>
   /** A mail was given up: refused for good, or not accepted for a day. */
   mailFailed: Notice<MailFailedState>
 }
@@ -75,9 +95,10 @@ export interface AccountsEvent {
   /** Who did it, when that is another user. */
   readonly actorId?: string
   readonly sessionId?: string
+  readonly tokenId?: string
   readonly requestId?: string
   readonly address?: string | null
-  /** Why, where the name alone does not say it: a `RevokeReason`, a `LoginFailure`, an error code. */
+  /** Why, where the name alone does not say it: a `RevokeReason`, a `LoginFailure`, a `PersonalTokenDenial`, an error code. */
   readonly reason?: string
 }
 
@@ -86,5 +107,6 @@ export type AccountsEventName =
   | 'login.succeeded' | 'login.failed' | 'login.throttled' | 'proof.throttled'
   | 'session.rotated' | 'session.window' | 'session.recovered' | 'session.reused' | 'session.revoked'
   | 'password.changed' | 'password.upgraded' | 'password.reset' | 'email.verified' | 'email.changed'
+  | 'personal-token.created' | 'personal-token.changed' | 'personal-token.revoked' | 'personal-token.refused' | 'personal-token.unknown'
   | 'mail.sent' | 'mail.failed' | 'mail.given-up'
   | 'request.refused' | 'storage.failed'

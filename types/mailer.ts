@@ -51,7 +51,9 @@ export interface MailData {
   'password-changed': EventData
   /** A copy of a session's cookie was found, and the session ended. */
   'session-reused': EventData
-  'personal-token-created': EventData & { readonly tokenName: string, readonly expiresAt: Date | null }
+  'personal-token-created': EventData & { readonly tokenName: string, readonly expiresAt: Date }
+  /** Seven days, and one day, before a token ends that has no successor. */
+  'personal-token-expiring': { readonly tokenName: string, readonly expiresAt: Date, readonly lastUsedAt: Date | null }
 }
 
 export type MailKind = keyof MailData

@@ -51,6 +51,11 @@ export interface PasswordOptions {
     /** What `verifyForeign` takes at most, in milliseconds, 1 to 2000. */
     readonly foreignMs?: number
   }
+  /**
+   * What ends the personal tokens of a user: a password that was set anew by mail or by an operator, every change, or none.
+   * @default 'reset'
+   */
+  readonly revokeTokens?: 'reset' | 'always' | 'never'
   /** argon2id costs; never under the OWASP floor. @default { memoryKiB: 19456, iterations: 2, parallelism: 1 } */
   readonly argon2?: { readonly memoryKiB?: number, readonly iterations?: number, readonly parallelism?: number }
   /** Hashes that may wait for a free core before a login is answered 503. @default 256 */
@@ -114,6 +119,22 @@ export interface RateLimitOptions {
   readonly window?: Duration
 }
 
+/** Personal access tokens. They are kept in `storage.personalTokens`. */
+export interface PersonalTokenOptions {
+  /** What each begins with, before an underscore: 2 to 32 letters, digits, underscores. @default 'pat' */
+  readonly prefix?: string
+  /** The life of one whose end is not said. @default '30d', or `maxTtl` if that is shorter */
+  readonly defaultTtl?: Duration
+  /** The longest life. @default '366d' */
+  readonly maxTtl?: Duration
+  /** Live tokens of one user at most. @default 50 */
+  readonly maxPerUser?: number
+  /** Requests that one token may make, counted by each process for itself; `false`: as many as it likes. @default false */
+  readonly rateLimit?: false | { readonly max: number, readonly window?: Duration }
+  /** The scopes that there are, so that a misspelt one is refused in tokens and policies. Left out: any. */
+  readonly scopes?: readonly string[]
+}
+
 export interface AccountsOptions {
   /** The public URL of the application: cookie security, allowed origin, issuer and audience, links in mail. Never taken from a header. */
   readonly appUrl: string
@@ -151,6 +172,8 @@ export interface AccountsOptions {
    * @default { open: true, verifyEmail: true if there is a mailer }
    */
   readonly registration?: { readonly open?: boolean, readonly verifyEmail?: boolean }
+  /** `false`: there are none. @default {} if the storage keeps them */
+  readonly personalTokens?: false | PersonalTokenOptions
   /** Limit guesses, by account; `false`: don't. @default { free: 5, limit: 100 } */
   readonly throttle?: false | ThrottleOptions
   /** Limit requests to the plugin's routes, by network; `false`: don't. @default { max: 300, maxSensitive: 30, window: '1m' } */

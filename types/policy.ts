@@ -21,10 +21,15 @@ export interface Policy {
   readonly via?: CredentialKind | readonly CredentialKind[]
   /** Let a caller without any credential in, as `principal: null`. A bad credential is still 401. */
   readonly optional?: boolean
-  /** Demand a password proof that is at most this old; the store is asked (`strict`). RFC 9470. */
+  /** Demand a password proof that is at most this old, which no personal token is; the store is asked (`strict`). RFC 9470. */
   readonly fresh?: Duration
   /** The user must have one of these roles now. */
   readonly roles?: readonly string[]
+  /**
+   * A credential that is narrowed to scopes must have all of these; others pass. Left out: no narrowed credential passes.
+   * `[]`: any does, and the route itself looks at `principal.scopes`.
+   */
+  readonly scopes?: readonly string[]
   /** @default 'checked' */
   readonly liveness?: Liveness
   readonly check?: Check
@@ -37,6 +42,7 @@ export interface CompletePolicy {
   /** Seconds. */
   readonly fresh: number | null
   readonly roles: readonly string[] | null
+  readonly scopes: readonly string[] | null
   readonly liveness: Liveness
   /** The name of the function. */
   readonly check: string | null

@@ -37,13 +37,34 @@ export interface ListedSession extends Session {
   readonly current: boolean
 }
 
+/** A personal access token, as its owner sees it: never the secret, nor a digest of it. */
+export interface PersonalToken {
+  readonly id: string
+  readonly name: string
+  /** Where it is used: by scripts (limited by address) or in the pages of other sites (limited by referrer). Never changes. */
+  readonly context: 'server' | 'browser'
+  /** `null`: not limited; the same goes for the lists that follow. `GET` includes `HEAD`. */
+  readonly allowedMethods: readonly string[] | null
+  /** Addresses and networks (CIDR). */
+  readonly allowedIps: readonly string[] | null
+  /** Origins, such as `https://www.example.com` or `https://*.example.com`. */
+  readonly allowedReferrers: readonly string[] | null
+  readonly scopes: readonly string[] | null
+  readonly createdAt: Date
+  readonly expiresAt: Date
+  /** Batched: at most ten seconds behind. */
+  readonly lastUsedAt: Date | null
+  readonly lastUsedAddress: string | null
+}
+
 /** The ways in which a request can prove who calls. */
 export type CredentialKind = Principal['via']
 
 interface AnyPrincipal {
   readonly user: User
-  /** `null`: not narrowed, all that the user may do. */
+  /** `null`: not narrowed, all that the user may do. Else only routes whose policy names scopes are open, and all that it names are needed. */
   readonly scopes: readonly string[] | null
+  /** When the password (or the host's own proof) was last given; of a personal token when it was made. */
   readonly authenticatedAt: Date
   /** Aborts when the credential is revoked or expires, so that streams and sockets can be closed. Made when first read. */
   readonly signal: AbortSignal
@@ -61,7 +82,7 @@ export interface BearerPrincipal extends AnyPrincipal {
 
 export interface PersonalTokenPrincipal extends AnyPrincipal {
   readonly via: 'personal-token'
-  readonly token: { readonly id: string, readonly name: string }
+  readonly token: Pick<PersonalToken, 'id' | 'name' | 'context' | 'expiresAt'>
 }
 
 export interface BasicPrincipal extends AnyPrincipal {

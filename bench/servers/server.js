@@ -22,6 +22,8 @@ const contenders = {
   },
   checked: () => ours({}),
   postgres: async () => ours({}, await postgresStorage(process.env.DATABASE_URL, { schema: 'bench' })),
+  token: () => ours({}),
+  tokenPostgres: async () => ours({}, await postgresStorage(process.env.DATABASE_URL, { schema: 'bench_tokens' })),
   strict: () => ours({ liveness: 'strict' }),
   stateless: () => ours({ liveness: 'stateless' })
 }

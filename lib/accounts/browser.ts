@@ -1,7 +1,7 @@
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { SignInOptions } from '../../types/accounts.ts'
 import type { Session, User } from '../../types/principal.ts'
-import { FST_ACCOUNTS_CREDENTIALS_INVALID } from '../errors.ts'
+import { FST_ACCOUNTS_CREDENTIALS_INVALID, FST_ACCOUNTS_FORBIDDEN } from '../errors.ts'
 import type { Cookies } from '../sessions/cookies.ts'
 import type { Devices } from '../sessions/devices.ts'
 import type { AccountsDependencies } from './dependencies.ts'
@@ -9,7 +9,10 @@ import type { Begin } from './login.ts'
 
 /** What a host does with a browser whose user it has authenticated itself: `reply.signIn` and `reply.signOut`. */
 export interface Browser {
-  /** @throws {FST_ACCOUNTS_CREDENTIALS_INVALID} no such user, or disabled */
+  /**
+   * @throws {FST_ACCOUNTS_CREDENTIALS_INVALID} no such user, or disabled
+   * @throws {FST_ACCOUNTS_FORBIDDEN} the request was let in by a personal token, as in the next
+   */
   signIn (reply: FastifyReply, user: Pick<User, 'id'>, options?: SignInOptions): Promise<Session>
   signOut (reply: FastifyReply): Promise<void>
 }
@@ -18,6 +21,7 @@ export function createBrowser ({ storage, signOut, readPresented, hooks }: Accou
   return {
     async signIn (reply, { id }, { remember = true } = {}) {
       const { request } = reply
+      refuseTokens(request)
       const user = await storage.users.find(id)
       if (user === null || user.disabled) throw new FST_ACCOUNTS_CREDENTIALS_INVALID()
       const issued = await begin(user, request, remember)
@@ -28,9 +32,15 @@ export function createBrowser ({ storage, signOut, readPresented, hooks }: Accou
     },
     async signOut (reply) {
       const { request } = reply
+      refuseTokens(request)
       for (const { userId, sessionId } of readPresented(request)) await signOut.end(userId, sessionId, 'signed-out', request)
       cookies.clear(reply)
       request.principal = null
     }
   }
+}
+
+/** A token limited to some requests must not become a session that is limited to none (CVE-2023-31139). */
+function refuseTokens ({ principal }: FastifyRequest): void {
+  if (principal?.via === 'personal-token') throw new FST_ACCOUNTS_FORBIDDEN()
 }

@@ -4,6 +4,7 @@ import type { Post } from '../mail/post.ts'
 import type { Settings } from '../options/index.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import type { ReadPresented } from '../sessions/presented.ts'
+import type { TokenEndings } from '../personal-tokens/endings.ts'
 import type { SignIn } from '../sessions/sign-in.ts'
 import type { SignOut } from '../sessions/sign-out.ts'
 import type { GuardedStorage } from '../storage.ts'
@@ -18,6 +19,7 @@ export interface AccountsDependencies {
   readonly changes: Changes
   readonly signIn: SignIn
   readonly signOut: SignOut
+  readonly tokenEndings: TokenEndings
   readonly readPresented: ReadPresented
   readonly throttle: Throttle
   readonly oneTimeTokens: OneTimeTokens

@@ -3,8 +3,9 @@ import type { User } from '../../types/principal.ts'
 import { now } from '../clock.ts'
 import { FST_ACCOUNTS_EMAIL_TAKEN, FST_ACCOUNTS_LINK_INVALID, FST_ACCOUNTS_PASSWORD_WRONG } from '../errors.ts'
 import { toUser } from '../sessions/records.ts'
+import { isId } from '../shape.ts'
 import type { AccountsDependencies } from './dependencies.ts'
-import { emailKey, isId, parseEmail } from './identifiers.ts'
+import { emailKey, parseEmail } from './identifiers.ts'
 import { consume, findLink } from './recovery.ts'
 import { readText } from './shapes.ts'
 
@@ -38,7 +39,7 @@ export function createEmails ({ storage, passwords, throttle, oneTimeTokens, pos
       return confirmed
     })
     hooks.record('email.verified', { userId: user.id, request })
-    await changes.announceUser(user.id)
+    await changes.announce({ kind: 'user', userId: user.id })
     return toUser(confirmed)
   }
 
@@ -55,7 +56,7 @@ export function createEmails ({ storage, passwords, throttle, oneTimeTokens, pos
     })
     post.kick()
     hooks.record('email.changed', { userId: user.id, request })
-    await changes.announceUser(user.id)
+    await changes.announce({ kind: 'user', userId: user.id })
     return toUser(changed)
   }
 

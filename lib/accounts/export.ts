@@ -1,7 +1,8 @@
 import type { AccountExport } from '../../types/accounts.ts'
+import { toPersonalToken } from '../personal-tokens/records.ts'
 import { toListedSession, toUser } from '../sessions/records.ts'
+import { isId } from '../shape.ts'
 import type { AccountsDependencies } from './dependencies.ts'
-import { isId } from './identifiers.ts'
 
 /** All that is stored on a person, but for what would let somebody act in their name; `null`: no such user. */
 export type ExportUser = (userId: string) => Promise<AccountExport | null>
@@ -10,8 +11,9 @@ export function createExport ({ storage }: Pick<AccountsDependencies, 'storage'>
   return async function exportUser (userId) {
     const user = isId(userId) ? await storage.users.find(userId) : null
     if (user === null) return null
-    const [sessions, links, mails] = await Promise.all([
+    const [sessions, personalTokens, links, mails] = await Promise.all([
       storage.sessions.listForUser(userId, null),
+      storage.personalTokens?.listForUser(userId) ?? [],
       storage.oneTimeTokens?.listForUser(userId) ?? [],
       storage.outbox?.listForUser(userId) ?? []
     ])
@@ -22,6 +24,7 @@ export function createExport ({ storage }: Pick<AccountsDependencies, 'storage'>
         const { current: _, ...listed } = toListedSession(session, undefined)
         return { ...listed, userAgent: session.userAgent, remember: session.remember, revokedAt: session.revokedAt, revokeReason: session.revokeReason }
       }),
+      personalTokens: personalTokens.map(token => ({ ...toPersonalToken(token), revokedAt: token.revokedAt })),
       links: links.map(({ purpose, email, createdAt, expiresAt }) => ({ purpose, email, createdAt, expiresAt })),
       mails: mails.map(({ kind, recipient, data: { epoch: _, ...data }, locale, attempts, createdAt, dueAt }) => ({ kind, recipient, data, locale, attempts, createdAt, dueAt }))
     }

@@ -55,11 +55,6 @@ export function checkName (name: string): void {
   if (!name.isWellFormed() || [...name].length > 200 || /[\p{Cc}\u2028\u2029]/u.test(name)) throw new FST_ACCOUNTS_NAME_INVALID()
 }
 
-/** Whether anybody could have this id: a host's own store may have ids of any shape, a database has no text with a NUL. */
-export function isId (id: unknown): id is string {
-  return typeof id === 'string' && id !== '' && id.length <= 255 && id.isWellFormed() && !id.includes('\0')
-}
-
 /** Under which key a login is looked up; `null` for what can't be anybody's, which is answered like an unknown one. */
 export function loginKey (input: Pick<LoginInput & { email?: string, username?: string }, 'email' | 'username'>): { readonly by: 'email' | 'username', readonly key: string } | null {
   if (input.email !== undefined) {

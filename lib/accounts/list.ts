@@ -2,8 +2,8 @@ import type { UserList, UserListQuery } from '../../types/accounts.ts'
 import type { UserCursor } from '../../types/storage.ts'
 import { FST_ACCOUNTS_INPUT_INVALID, FST_ACCOUNTS_LIST_UNSUPPORTED } from '../errors.ts'
 import { toUser } from '../sessions/records.ts'
+import { isId } from '../shape.ts'
 import type { AccountsDependencies } from './dependencies.ts'
-import { isId } from './identifiers.ts'
 import { readListQuery } from './shapes.ts'
 
 export type ListUsers = (query?: UserListQuery) => Promise<UserList>

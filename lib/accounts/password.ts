@@ -5,8 +5,9 @@ import { now } from '../clock.ts'
 import { FST_ACCOUNTS_PASSWORD_WRONG, FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '../errors.ts'
 import { toUser } from '../sessions/records.ts'
 import type { Issued } from '../sessions/sign-in.ts'
+import { isId } from '../shape.ts'
+import { endsTokens, endTokens } from '../personal-tokens/endings.ts'
 import type { AccountsDependencies } from './dependencies.ts'
-import { isId } from './identifiers.ts'
 import { readNewPassword } from './shapes.ts'
 
 interface PasswordChange { readonly currentPassword: string, readonly newPassword: string }
@@ -26,24 +27,26 @@ export interface PasswordChanges {
   readonly set: SetPassword
 }
 
-export function createPasswordChanges ({ storage, passwords, throttle, changes, signIn, signOut, readPresented, post, hooks }: AccountsDependencies): PasswordChanges {
+export function createPasswordChanges ({ settings, storage, passwords, tokenEndings, throttle, changes, signIn, signOut, readPresented, post, hooks }: AccountsDependencies): PasswordChanges {
   /** `null`: the account is no longer as it was read. */
-  async function replace (user: UserRecord, digest: string, begin: ((changed: UserRecord) => SessionRecord) | null, request: FastifyRequest | null) {
+  async function replace (user: UserRecord, digest: string, how: 'change' | 'reset', begin: ((changed: UserRecord) => SessionRecord) | null, request: FastifyRequest | null) {
     const done = await storage.atomically(async stores => {
       const changed = await stores.users.changePassword(user.id, user.epoch, digest)
       if (changed === null) return null
       const ended = await stores.sessions.revokeAllForUser(user.id, { at: new Date(now()), reason: 'password-changed' })
+      const endedTokens = await endTokens(stores, user, changed, endsTokens(settings.passwords.revokeTokens, how))
       const session = begin?.(changed)
       if (session !== undefined) await signIn.store(stores.sessions, session, [])
       await post.enqueue(stores, { kind: 'password-changed', user: changed, request })
-      return { changed, ended, session }
+      return { changed, ended, endedTokens, session }
     })
     if (done === null) return null
     post.kick()
     signOut.announce(user.id, done.ended, 'password-changed', request)
+    tokenEndings.announce(user.id, done.endedTokens, 'password-changed', request)
     hooks.record('password.changed', { userId: user.id, ...(done.session === undefined ? {} : { sessionId: done.session.id }), request })
     hooks.notify('passwordChanged', { user: toUser(done.changed), request })
-    await changes.announceUser(user.id)
+    await changes.announce({ kind: 'user', userId: user.id })
     return done
   }
 
@@ -63,7 +66,7 @@ export function createPasswordChanges ({ storage, passwords, throttle, changes, 
       if (!fits || user === null) throw new FST_ACCOUNTS_PASSWORD_WRONG()
       const digest = await passwords.hash(newPassword)
       const remember = await remembers(readPresented(request)[0]?.sessionId)
-      const done = await replace(user, digest, changed => signIn.prepare(changed, request, remember), request)
+      const done = await replace(user, digest, 'change', changed => signIn.prepare(changed, request, remember), request)
       // Another change came first, so the password that was proved is no longer the current one.
       if (done === null) throw new FST_ACCOUNTS_PASSWORD_WRONG()
       return signIn.issue(done.changed, done.session!)
@@ -76,7 +79,7 @@ export function createPasswordChanges ({ storage, passwords, throttle, changes, 
       check(readNewPassword(newPassword), user)
       const digest = await passwords.hash(newPassword)
       for (let attempt = 0; attempt < MAX_ATTEMPTS && user !== null; attempt++) {
-        const done = await replace(user, digest, null, request)
+        const done = await replace(user, digest, 'reset', null, request)
         if (done !== null) return toUser(done.changed)
         user = await find()
       }

@@ -5,6 +5,7 @@ import { now } from '../clock.ts'
 import { FST_ACCOUNTS_LINK_INVALID } from '../errors.ts'
 import { toUser } from '../sessions/records.ts'
 import type { OneTimeTokens } from '../tokens/one-time.ts'
+import { endsTokens, endTokens } from '../personal-tokens/endings.ts'
 import type { AccountsDependencies } from './dependencies.ts'
 import { emailKey, parseEmail } from './identifiers.ts'
 import { readText } from './shapes.ts'
@@ -25,7 +26,7 @@ export interface Recovery {
   reset (token: string, password: string, request: FastifyRequest | null): Promise<User>
 }
 
-export function createRecovery ({ storage, passwords, throttle, oneTimeTokens, post, changes, signOut, hooks }: AccountsDependencies): Recovery {
+export function createRecovery ({ settings, storage, passwords, tokenEndings, throttle, oneTimeTokens, post, changes, signOut, hooks }: AccountsDependencies): Recovery {
   return {
     async forgot (email, request) {
       const { key } = parseEmail(readText(email))
@@ -49,14 +50,16 @@ export function createRecovery ({ storage, passwords, throttle, oneTimeTokens, p
         // It has changed between our look and now: all of this is undone.
         if (confirmed === null) throw new FST_ACCOUNTS_LINK_INVALID()
         const ended = await stores.sessions.revokeAllForUser(user.id, { at, reason: 'password-reset' })
+        const endedTokens = await endTokens(stores, user, confirmed, endsTokens(settings.passwords.revokeTokens, 'reset'))
         await post.enqueue(stores, { kind: 'password-changed', user: confirmed, request })
-        return { confirmed, ended }
+        return { confirmed, ended, endedTokens }
       })
       post.kick()
       signOut.announce(user.id, done.ended, 'password-reset', request)
+      tokenEndings.announce(user.id, done.endedTokens, 'password-reset', request)
       hooks.record('password.reset', { userId: user.id, request })
       hooks.notify('passwordChanged', { user: toUser(done.confirmed), request })
-      await changes.announceUser(user.id)
+      await changes.announce({ kind: 'user', userId: user.id })
       return toUser(done.confirmed)
     }
   }

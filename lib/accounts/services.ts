@@ -1,12 +1,13 @@
 import type { Accounts, SignedIn } from '../../types/accounts.ts'
 import { now } from '../clock.ts'
-import { FST_ACCOUNTS_MAIL_UNSUPPORTED } from '../errors.ts'
+import { FST_ACCOUNTS_MAIL_UNSUPPORTED, FST_ACCOUNTS_PERSONAL_TOKENS_OFF } from '../errors.ts'
+import type { PersonalTokenManagement } from '../personal-tokens/manage.ts'
 import { toListedSession } from '../sessions/records.ts'
 import type { Issued } from '../sessions/sign-in.ts'
+import { isId } from '../shape.ts'
 import type { AccountsDependencies } from './dependencies.ts'
 import type { Emails } from './emails.ts'
 import type { ExportUser } from './export.ts'
-import { isId } from './identifiers.ts'
 import type { ListUsers } from './list.ts'
 import type { Login } from './login.ts'
 import type { PasswordChanges } from './password.ts'
@@ -24,11 +25,13 @@ export interface Duties {
   /** `null`: there is no mailer. */
   readonly recovery: Recovery | null
   readonly emails: Emails | null
+  /** `null`: they are switched off. */
+  readonly personalTokens: PersonalTokenManagement | null
   readonly policies: Accounts['policies']
 }
 
 /** What a host calls as `app.accounts`. */
-export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, policies }: Duties): Accounts {
+export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, policies }: Duties): Accounts {
   return {
     async register (input, { request = null } = {}) {
       const issued = await register(input, request)
@@ -66,6 +69,14 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
       export: exportUser,
       announce: users.announce
     },
+    personalTokens: {
+      list: async userId => await switchedOn(personalTokens).list(userId),
+      create: async (userId, token, { request = null } = {}) => await switchedOn(personalTokens).create(userId, token, request),
+      update: async (userId, id, change, { request = null } = {}) => await switchedOn(personalTokens).update(userId, id, change, request),
+      revoke: async (userId, id, { request = null } = {}) => await switchedOn(personalTokens).revoke(userId, id, request),
+      revokeAll: async (userId, { request = null } = {}) => await switchedOn(personalTokens).revokeAll(userId, request),
+      rotate: async (userId, id, { overlap } = {}, { request = null } = {}) => await switchedOn(personalTokens).rotate(userId, id, overlap, request)
+    },
     policies,
     addHook: hooks.add
   }
@@ -75,6 +86,12 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
 function byMail<Duty> (duty: Duty | null): Duty {
   if (duty === null) throw new FST_ACCOUNTS_MAIL_UNSUPPORTED()
   return duty
+}
+
+/** @throws {FST_ACCOUNTS_PERSONAL_TOKENS_OFF} */
+function switchedOn (personalTokens: PersonalTokenManagement | null): PersonalTokenManagement {
+  if (personalTokens === null) throw new FST_ACCOUNTS_PERSONAL_TOKENS_OFF()
+  return personalTokens
 }
 
 function toSignedIn ({ user, session, access, refresh }: Issued): SignedIn {

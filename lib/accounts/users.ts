@@ -5,8 +5,9 @@ import type { UserChange, UserRecord } from '../../types/storage.ts'
 import { now } from '../clock.ts'
 import { FST_ACCOUNTS_FORBIDDEN, FST_ACCOUNTS_LAST_OWNER, FST_ACCOUNTS_PASSWORD_WRONG } from '../errors.ts'
 import { toUser } from '../sessions/records.ts'
+import { isId } from '../shape.ts'
 import type { AccountsDependencies } from './dependencies.ts'
-import { checkName, isId, loginKey, parseEmail } from './identifiers.ts'
+import { checkName, loginKey, parseEmail } from './identifiers.ts'
 import { insert, type Prepare } from './new-account.ts'
 import { checkRoles } from './roles.ts'
 import { readNewAccount, readUserChange } from './shapes.ts'
@@ -27,8 +28,8 @@ export interface Users {
   announce (id: string): Promise<void>
 }
 
-export function createUsers ({ storage, passwords, throttle, changes, signOut, hooks }: AccountsDependencies, prepare: Prepare): Users {
-  const announce = async (id: string) => await changes.announceUser(id)
+export function createUsers ({ storage, passwords, throttle, changes, signOut, tokenEndings, hooks }: AccountsDependencies, prepare: Prepare): Users {
+  const announce = async (id: string) => await changes.announce({ kind: 'user', userId: id })
 
   async function update (id: string, wanted: UserChange, { request = null, unlessOwner = false }: UpdateContext = {}): Promise<User | null> {
     const change = readUserChange(wanted)
@@ -36,15 +37,18 @@ export function createUsers ({ storage, passwords, throttle, changes, signOut, h
     if (change.roles !== undefined) checkRoles(change.roles)
     if (!isId(id)) return null
     const at = new Date(now())
-    const { user, ended } = await storage.atomically(async stores => {
+    const { user, ended, endedTokens } = await storage.atomically(async stores => {
       const user = await (unlessOwner ? stores.users.update(id, change, at, { unlessOwner }) : stores.users.update(id, change, at))
       if (user === 'last-owner') throw new FST_ACCOUNTS_LAST_OWNER()
       if (user === 'is-owner') throw new FST_ACCOUNTS_FORBIDDEN()
-      const ended = user !== null && change.disabled === true ? await stores.sessions.revokeAllForUser(id, { at, reason: 'disabled' }) : []
-      return { user, ended }
+      const isEnd = user !== null && change.disabled === true
+      const ended = isEnd ? await stores.sessions.revokeAllForUser(id, { at, reason: 'disabled' }) : []
+      const endedTokens = isEnd ? await stores.personalTokens?.revokeAllForUser(id, at) ?? [] : []
+      return { user, ended, endedTokens }
     })
     if (user === null) return null
     signOut.announce(id, ended, 'disabled', request)
+    tokenEndings.announce(id, endedTokens, 'disabled', request)
     hooks.record('account.changed', { userId: id, reason: Object.keys(change).sort().join(' '), request })
     await announce(id)
     return toUser(user)
@@ -52,14 +56,16 @@ export function createUsers ({ storage, passwords, throttle, changes, signOut, h
 
   async function remove (id: string, { request = null }: ServiceContext = {}): Promise<boolean> {
     if (!isId(id)) return false
-    const { deleted, ended } = await storage.atomically(async stores => {
+    const { deleted, ended, endedTokens } = await storage.atomically(async stores => {
       const outcome = await stores.users.delete(id)
       if (outcome === 'last-owner') throw new FST_ACCOUNTS_LAST_OWNER()
       await stores.oneTimeTokens?.deleteForUser(id)
       await stores.outbox?.deleteForUser(id)
-      return { deleted: outcome === 'deleted', ended: await stores.sessions.deleteAllForUser(id) }
+      const endedTokens = await stores.personalTokens?.deleteAllForUser(id) ?? []
+      return { deleted: outcome === 'deleted', ended: await stores.sessions.deleteAllForUser(id), endedTokens }
     })
     signOut.announce(id, ended, 'deleted', request)
+    tokenEndings.announce(id, endedTokens, 'deleted', request)
     if (deleted) hooks.record('account.deleted', { userId: id, request })
     await announce(id)
     return deleted

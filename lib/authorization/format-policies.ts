@@ -21,11 +21,12 @@ function describe (policy: RoutePolicy['policy']): string {
   return [policy].flat().map(describeDemands).join(', then ')
 }
 
-function describeDemands ({ via, optional, fresh, roles, liveness, check }: CompletePolicy): string {
+function describeDemands ({ via, optional, fresh, roles, scopes, liveness, check }: CompletePolicy): string {
   return [
     via.join(' or '),
     optional ? 'optional' : null,
     roles === null ? null : `roles ${roles.join(' or ')}`,
+    scopes === null ? null : scopes.length === 0 ? 'any scopes' : `scopes ${scopes.join(' and ')}`,
     fresh === null ? null : `fresh ${fresh} s`,
     liveness === 'checked' ? null : liveness,
     check === null || check === 'check' ? check : `check ${check}`

@@ -4,7 +4,7 @@ import type { Policy } from '../../types/policy.ts'
 import type { Principal } from '../../types/principal.ts'
 import { now } from '../clock.ts'
 import type { Credential } from '../credentials/credential.ts'
-import { answerHeaders, FST_ACCOUNTS_AUTHENTICATION_REQUIRED, FST_ACCOUNTS_FORBIDDEN, FST_ACCOUNTS_FRESH_LOGIN_REQUIRED, FST_ACCOUNTS_INTERNAL, isAccountsError } from '../errors.ts'
+import { answerHeaders, CHALLENGE, FST_ACCOUNTS_AUTHENTICATION_REQUIRED, FST_ACCOUNTS_CREDENTIALS_CONFLICT, FST_ACCOUNTS_FORBIDDEN, FST_ACCOUNTS_FRESH_LOGIN_REQUIRED, FST_ACCOUNTS_INTERNAL, FST_ACCOUNTS_SCOPE_INSUFFICIENT, isAccountsError, TOKEN_CHALLENGE } from '../errors.ts'
 import type { Hooks } from '../hooks.ts'
 import { noteRefusal, varyByCaller } from '../requests/caching.ts'
 import { requireConsent } from './authorize.ts'
@@ -17,14 +17,17 @@ export interface Guards {
   ruleOf (hook: unknown): Rule | undefined
 }
 
-/** Make guards: who calls, and does the policy let them in? */
-export function createGuards (credentials: readonly Credential[], hooks: Hooks): Guards {
+/**
+ * Make guards: who calls, and does the policy let them in?
+ * @param scopes those that there are; `null`: any
+ */
+export function createGuards (credentials: readonly Credential[], scopes: readonly string[] | null, hooks: Hooks): Guards {
   const enabled = credentials.map(credential => credential.kind)
   const rules = new WeakMap<object, Rule>()
   return {
     make (policy, subject) {
-      const rule = resolvePolicy(policy, enabled, subject)
-      const guard = createGuard(rule, credentials.filter(({ kind }) => rule.via.includes(kind)), hooks)
+      const rule = resolvePolicy(policy, { enabled, scopes }, subject)
+      const guard = createGuard(rule, credentials, hooks)
       rules.set(guard, rule)
       return guard
     },
@@ -32,22 +35,34 @@ export function createGuards (credentials: readonly Credential[], hooks: Hooks):
   }
 }
 
-function createGuard (rule: Rule, accepted: readonly Credential[], hooks: Hooks): Guard {
+function createGuard (rule: Rule, enabled: readonly Credential[], hooks: Hooks): Guard {
+  const accepted = enabled.filter(({ kind }) => rule.via.includes(kind))
   // Callback style: where memory suffices, nothing is made between the socket and the handler, not even a promise.
   return function guardRoute (request, reply, done) {
     const { principal: before } = request
     let admission: Promise<void> | null
     try {
       varyByCaller(reply)
+      if (enabled.length > 1) refuseSeveral(enabled, request)
       const found = identify(accepted, 0, request, reply, rule)
       admission = found instanceof Promise
         ? found.then(async principal => { await admit(rule, hooks, principal, request, reply) })
         : admit(rule, hooks, found, request, reply)
     } catch (error) {
-      return done(toRefusal(error, before, request, reply, hooks))
+      return done(toRefusal(error, rule, before, request, reply, hooks))
     }
     if (admission === null) done()
-    else admission.then(() => done(), error => done(toRefusal(error, before, request, reply, hooks)))
+    else admission.then(() => done(), error => done(toRefusal(error, rule, before, request, reply, hooks)))
+  }
+}
+
+/** Which of two was meant is not for us to guess, and a proxy before us may have judged the other. Those that are switched off are not looked at. */
+function refuseSeveral (enabled: readonly Credential[], request: FastifyRequest): void {
+  let found = false
+  for (const credential of enabled) {
+    if (!credential.isPresent(request)) continue
+    if (found) throw new FST_ACCOUNTS_CREDENTIALS_CONFLICT()
+    found = true
   }
 }
 
@@ -74,6 +89,12 @@ function admit (rule: Rule, hooks: Hooks, principal: Principal | null, request: 
 
 function checkRule (rule: Rule, principal: Principal, reply: FastifyReply): void {
   if (rule.roles !== null && !rule.roles.some(role => principal.user.roles.includes(role))) throw new FST_ACCOUNTS_FORBIDDEN()
+  if (principal.scopes !== null && !hasScopes(principal.scopes, rule)) {
+    const scopes = rule.scopes === null ? '' : `, scope="${rule.scopes.join(' ')}"`
+    // RFC 6750, 3.1.
+    reply.header('www-authenticate', `${TOKEN_CHALLENGE}, error="insufficient_scope"${scopes}`)
+    throw new FST_ACCOUNTS_SCOPE_INSUFFICIENT()
+  }
   if (rule.fresh !== null && now() - principal.authenticatedAt.getTime() > rule.fresh) {
     const error = new FST_ACCOUNTS_FRESH_LOGIN_REQUIRED()
     // RFC 9470, 3: how old the proof may be, in seconds.
@@ -82,18 +103,29 @@ function checkRule (rule: Rule, principal: Principal, reply: FastifyReply): void
   }
 }
 
+/** A credential that was narrowed does not reach what nobody has thought of narrowing. */
+function hasScopes (scopes: readonly string[], rule: Rule): boolean {
+  return rule.scopes !== null && rule.scopes.every(scope => scopes.includes(scope))
+}
+
 async function consult (rule: Rule, hooks: Hooks, principal: Principal, request: FastifyRequest): Promise<void> {
   if (rule.check !== null) await requireConsent(rule.check, principal, request)
   for (const authorize of hooks.authorize) await requireConsent(authorize, principal, request)
 }
 
+/** RFC 9110, 11.6.1: every way in which a caller could prove who they are. */
+function challengeOf ({ via }: Rule): string {
+  return via.map(kind => kind === 'cookie' ? CHALLENGE : TOKEN_CHALLENGE).join(', ')
+}
+
 /** Give a refusal its headers here, for an error handler of the host's need not know of them. */
-function toRefusal (thrown: unknown, before: Principal | null, request: FastifyRequest, reply: FastifyReply, hooks: Hooks): Error {
+function toRefusal (thrown: unknown, rule: Rule, before: Principal | null, request: FastifyRequest, reply: FastifyReply, hooks: Hooks): Error {
   // Another guard may have found a caller already, as in an "or" of @fastify/auth.
   request.principal = before
   noteRefusal(reply)
   const error = thrown instanceof Error ? thrown : new FST_ACCOUNTS_INTERNAL({ cause: thrown })
   if (!isAccountsError(error)) return error
+  if (error instanceof FST_ACCOUNTS_AUTHENTICATION_REQUIRED) reply.header('www-authenticate', challengeOf(rule))
   for (const [name, value] of Object.entries(answerHeaders(error))) {
     if (!reply.hasHeader(name)) reply.header(name, value)
   }

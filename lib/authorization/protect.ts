@@ -62,8 +62,8 @@ function linesOf ({ url, options }: KnownRoute, policy: RoutePolicy['policy']): 
   return [...new Set([url, options.url])].flatMap(url => [options.method].flat().map(method => ({ method, url, policy })))
 }
 
-function complete ({ via, optional, fresh, roles, liveness, check }: Rule): CompletePolicy {
-  return { via, optional, fresh: fresh === null ? null : fresh / 1000, roles, liveness, check: check === null ? null : check.name || 'check' }
+function complete ({ via, optional, fresh, roles, scopes, liveness, check }: Rule): CompletePolicy {
+  return { via, optional, fresh: fresh === null ? null : fresh / 1000, roles, scopes, liveness, check: check === null ? null : check.name || 'check' }
 }
 
 /** By code units: the same everywhere. */

@@ -44,6 +44,7 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
 
   return {
     kind: 'cookie',
+    isPresent: ({ headers: { cookie } }) => cookie !== undefined && (cookies.readAccess(cookie) !== null || cookies.readRefresh(cookie) !== null),
     identify (request, reply, demand) {
       const token = cookies.takeAccess(request, reply)
       const refreshToken = cookies.takeRefresh(request, reply)

@@ -8,5 +8,7 @@ import type { Liveness } from '../../types/policy.ts'
  */
 export interface Credential {
   readonly kind: CredentialKind
+  /** Whether the request carries one that is beyond doubt of this kind, be it good or bad. */
+  isPresent (request: FastifyRequest): boolean
   identify (request: FastifyRequest, reply: FastifyReply, demand: Liveness): Principal | null | Promise<Principal | null>
 }

@@ -15,15 +15,15 @@ export interface Changes {
   concernedSince (count: number, subject: Subject): boolean
   /** Take in a change, here and now. */
   hear (change: Change): void
-  /** Take in a change of a user, and have every other node hear of it, also where no feed sees the users: they may be in a store of the host's. */
-  announceUser (userId: string): Promise<void>
+  /** Take in a change, and have every other node hear of it, also where no feed sees its store: that may be one of the host's. */
+  announce (change: Exclude<Change, { kind: 'gap' }>): Promise<void>
   /** The returned function stops it. */
   onChange (listener: (change: Change) => void): () => void
   close (): void
 }
 
 export interface ChangesOptions {
-  readonly storage: Pick<GuardedStorage, 'publishUser'>
+  readonly storage: Pick<GuardedStorage, 'publish'>
   readonly feed: RevocationFeed | undefined
   /** Subjects and users to remember at most. */
   readonly capacity: number
@@ -54,9 +54,9 @@ export function createChanges ({ storage, feed, capacity }: ChangesOptions): Cha
     isCurrent: () => feed?.isCurrent() === true,
     concernedSince: (count, { id, userId }) => forgottenUntil > count || (changedAt.get(id) ?? 0) > count || (changedAt.get(userId) ?? 0) > count,
     hear,
-    async announceUser (userId) {
-      hear({ kind: 'user', userId })
-      await storage.publishUser(userId)
+    async announce (change) {
+      hear(change)
+      await storage.publish(change)
     },
     onChange (listener) {
       listeners.add(listener)

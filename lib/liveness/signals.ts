@@ -3,7 +3,7 @@ import { concerns, type Changes, type Subject } from './changes.ts'
 import { subjectOf, type Standing } from './standings.ts'
 
 /** A credential in use by a stream or socket. */
-export interface Held {
+interface Held {
   readonly standing: Standing
   /** Milliseconds. */
   readonly expiresAt: number

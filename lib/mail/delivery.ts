@@ -86,6 +86,15 @@ function isStillWanted ({ recipient, data }: OutboxRecord, kind: MailKind, user:
   return user.email === recipient && !(kind === 'verify-email' && user.emailVerified)
 }
 
-function toEventData ({ at, device = null, address = null, newEmail }: OutboxRecord['data']): MailData['email-changed'] | MailData['password-changed'] {
-  return { at: new Date(at ?? now()), device, address, ...(typeof newEmail === 'string' ? { newEmail } : {}) }
+type EventKind = { [Kind in MailKind]: 'link' extends keyof MailData[Kind] ? never : Kind }[MailKind]
+
+/** Dates have waited as texts. What a kind needs was put in when it was asked for. */
+function toEventData ({ at, device = null, address = null, newEmail, tokenName, expiresAt, lastUsedAt }: OutboxRecord['data']): MailData[EventKind] {
+  return {
+    at: new Date(at ?? now()),
+    device,
+    address,
+    ...(typeof newEmail === 'string' ? { newEmail } : {}),
+    ...(typeof tokenName === 'string' && typeof expiresAt === 'string' ? { tokenName, expiresAt: new Date(expiresAt), lastUsedAt: typeof lastUsedAt === 'string' ? new Date(lastUsedAt) : null } : {})
+  }
 }

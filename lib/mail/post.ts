@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { MailKind } from '../../types/mailer.ts'
-import type { OutboxRecord, Stores, UserRecord } from '../../types/storage.ts'
+import type { OutboxRecord, PersonalTokenRecord, Stores, UserRecord } from '../../types/storage.ts'
 import { now } from '../clock.ts'
 import { randomFraction, randomId } from '../random.ts'
 import { clientAddress, clientUserAgent, describeDevice } from '../requests/client.ts'
@@ -10,6 +10,8 @@ interface Letter {
   readonly kind: MailKind
   readonly user: UserRecord
   readonly newEmail?: string
+  /** The personal token that it is about. */
+  readonly token?: Pick<PersonalTokenRecord, 'name' | 'expiresAt' | 'lastUsedAt'>
   readonly request: FastifyRequest | null
 }
 
@@ -42,13 +44,17 @@ export function createPost (kick: () => void): Post {
   return {
     // The answer goes out first: its time must not tell what is sent after it.
     kick () { setTimeout(kick, KICK_MS * (1 + randomFraction())).unref() },
-    async enqueue (stores, { kind, user, newEmail, request }) {
-      const data = { ...describe(request, user.epoch), ...(newEmail === undefined ? {} : { newEmail }) }
+    async enqueue (stores, { kind, user, newEmail, token, request }) {
+      const data = { ...describe(request, user.epoch), ...(newEmail === undefined ? {} : { newEmail }), ...(token === undefined ? {} : describeToken(token)) }
       await write(stores, request, { kind, userId: user.id, recipient: kind === 'change-email' ? newEmail! : user.email, data })
     },
     enqueueNothing: async (stores, request) => await write(stores, request, { kind: NOTHING, userId: null, recipient: '', data: describe(request, 0) })
   }
 }
+
+const describeToken = ({ name, expiresAt, lastUsedAt }: NonNullable<Letter['token']>) => ({
+  tokenName: name, expiresAt: expiresAt.toISOString(), lastUsedAt: lastUsedAt === null ? null : lastUsedAt.toISOString()
+})
 
 /** Without a mailer nobody is written to. */
 export const NO_POST: Post = { enqueue: async () => {}, enqueueNothing: async () => {}, kick: () => {} }

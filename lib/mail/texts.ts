@@ -88,8 +88,18 @@ const TEXTS: { readonly [Kind in MailKind]: (context: MailContext<Kind>) => { re
     blocks: [
       hello(user.name),
       `A personal access token was made for your account at ${appName}. Whoever holds it can act as you, within its limits.`,
-      { facts: [['Name', data.tokenName], ['Valid until', data.expiresAt === null ? 'it is deleted' : moment(data.expiresAt)], ...circumstances(data)] },
+      { facts: [['Name', data.tokenName], ['Valid until', moment(data.expiresAt)], ...circumstances(data)] },
       'If it was not you, log in, delete the token and change your password.',
+      { label: `Go to ${appName}`, link: appUrl }
+    ]
+  }),
+  'personal-token-expiring': ({ appName, appUrl, user, data }) => ({
+    subject: `A personal access token for ${appName} ends soon`,
+    blocks: [
+      hello(user.name),
+      `A personal access token of your account at ${appName} is about to end. What uses it will then be refused.`,
+      { facts: [['Name', data.tokenName], ['Valid until', moment(data.expiresAt)], ['Last used', data.lastUsedAt === null ? 'never' : moment(data.lastUsedAt)]] },
+      'If it is still needed, log in and replace it with a new one. If not, there is nothing to do.',
       { label: `Go to ${appName}`, link: appUrl }
     ]
   })

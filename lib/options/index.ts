@@ -6,6 +6,7 @@ import { createKeyRing, type KeyRing } from '../tokens/secrets.ts'
 import { resolveCookies, type CookieSettings } from './cookies.ts'
 import { resolveMail, type MailSettings } from './mail.ts'
 import { checkMembers, integer, oneOf, refuse } from './members.ts'
+import { resolvePersonalTokens, type PersonalTokenSettings } from './personal-tokens.ts'
 import { resolvePasswords, type PasswordSettings } from './passwords.ts'
 import { resolveRateLimit, resolveThrottle, type RateLimitSettings, type ThrottleSettings } from './throttle.ts'
 
@@ -29,7 +30,8 @@ export interface Settings {
   /** `null` without a mailer. */
   readonly mail: MailSettings | null
   readonly registration: { readonly open: boolean, readonly verifyEmail: boolean }
-  /** `null`: off, as is the next. */
+  /** `null`: off; the same goes for the next two. */
+  readonly personalTokens: PersonalTokenSettings | null
   readonly throttle: ThrottleSettings | null
   readonly rateLimit: RateLimitSettings | null
   /** Where the routes are, `null` without routes. */
@@ -71,6 +73,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
     passwords: resolvePasswords(passwords),
     mail: resolveMail(options, url.origin + trimSlash(url.pathname)),
     registration: resolveRegistration(registration, options.mailer !== undefined),
+    personalTokens: resolvePersonalTokens(options.personalTokens, storage),
     throttle: resolveThrottle(throttle, storage),
     rateLimit: resolveRateLimit(rateLimit),
     prefix: resolvePrefix(routes),

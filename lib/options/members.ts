@@ -4,22 +4,24 @@ import { FST_ACCOUNTS_OPTION_INVALID } from '../errors.ts'
 
 /** Every option, and of a group of options every member. A name that is not here is refused: most are typing errors. */
 const KNOWN = {
-  '': ['appUrl', 'secret', 'secrets', 'storage', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'maxSessions', 'refresh', 'cookies', 'csrf', 'passwords', 'mailer', 'mail', 'links', 'registration', 'throttle', 'rateLimit', 'routes', 'protect', 'hooks'],
+  '': ['appUrl', 'secret', 'secrets', 'storage', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'maxSessions', 'refresh', 'cookies', 'csrf', 'passwords', 'mailer', 'mail', 'links', 'registration', 'personalTokens', 'throttle', 'rateLimit', 'routes', 'protect', 'hooks'],
   secrets: ['access', 'refresh', 'hash'],
   cookies: ['domain', 'sameSite', 'names', 'insecure'],
   'cookies.names': ['access', 'refresh', 'device'],
-  passwords: ['minLength', 'maxBytes', 'blocklist', 'algorithm', 'argon2', 'rounds', 'verifyForeign', 'legacy', 'maxQueue'],
+  passwords: ['minLength', 'maxBytes', 'blocklist', 'algorithm', 'argon2', 'rounds', 'verifyForeign', 'legacy', 'revokeTokens', 'maxQueue'],
   'passwords.argon2': ['memoryKiB', 'iterations', 'parallelism'],
   mail: ['appName', 'messages', 'linkTtl'],
   'mail.linkTtl': ['resetPassword', 'verifyEmail', 'changeEmail'],
-  'mail.messages': ['reset-password', 'verify-email', 'change-email', 'email-change-requested', 'email-changed', 'email-taken', 'password-changed', 'session-reused', 'personal-token-created'],
+  'mail.messages': ['reset-password', 'verify-email', 'change-email', 'email-change-requested', 'email-changed', 'email-taken', 'password-changed', 'session-reused', 'personal-token-created', 'personal-token-expiring'],
   links: ['resetPassword', 'verifyEmail', 'changeEmail'],
   'passwords.legacy': ['bcryptRounds', 'foreignMs'],
   registration: ['open', 'verifyEmail'],
+  personalTokens: ['prefix', 'defaultTtl', 'maxTtl', 'maxPerUser', 'rateLimit', 'scopes'],
+  'personalTokens.rateLimit': ['max', 'window'],
   throttle: ['free', 'limit'],
   rateLimit: ['max', 'maxSensitive', 'window'],
   routes: ['prefix'],
-  hooks: ['beforeRegister', 'afterRegister', 'beforeLogin', 'afterLogin', 'loginFailed', 'authorize', 'sessionRefreshed', 'sessionReused', 'sessionRevoked', 'passwordChanged', 'mailFailed']
+  hooks: ['beforeRegister', 'afterRegister', 'beforeLogin', 'afterLogin', 'loginFailed', 'authorize', 'sessionRefreshed', 'sessionReused', 'sessionRevoked', 'passwordChanged', 'personalTokenCreated', 'personalTokenRefused', 'mailFailed']
 } as const
 
 export const HOOK_NAMES: readonly AccountsHookName[] = KNOWN.hooks

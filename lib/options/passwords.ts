@@ -11,12 +11,13 @@ export interface PasswordSettings {
   /** `null`: nobody has said that there are old digests. */
   readonly legacy: NonNullable<PasswordOptions['legacy']> | null
   readonly argon2: { readonly memoryKiB: number, readonly iterations: number, readonly parallelism: number }
+  readonly revokeTokens: NonNullable<PasswordOptions['revokeTokens']>
   readonly maxQueue: number
 }
 
 export function resolvePasswords (options: PasswordOptions): PasswordSettings {
   checkMembers(options, 'passwords')
-  const { minLength = 15, maxBytes = 1024, blocklist = [], maxQueue = 256, algorithm = 'argon2id', argon2: costs = {}, rounds = 12 } = options
+  const { minLength = 15, maxBytes = 1024, blocklist = [], maxQueue = 256, algorithm = 'argon2id', argon2: costs = {}, rounds = 12, revokeTokens = 'reset' } = options
   oneOf(algorithm, ['argon2id', 'bcrypt'], 'passwords.algorithm')
   if (algorithm === 'bcrypt' && options.argon2 !== undefined) refuse('passwords.argon2', 'is of no use: passwords.algorithm is "bcrypt"')
   if (algorithm !== 'bcrypt' && options.rounds !== undefined) refuse('passwords.rounds', 'is of no use unless passwords.algorithm is "bcrypt"')
@@ -40,6 +41,7 @@ export function resolvePasswords (options: PasswordOptions): PasswordSettings {
     // OWASP Password Storage asks for 10 at least; 15 takes two seconds.
     rounds: integer(rounds, 10, 15, 'passwords.rounds'),
     ...resolveLegacy(options),
+    revokeTokens: oneOf(revokeTokens, ['reset', 'always', 'never'], 'passwords.revokeTokens'),
     maxQueue: integer(maxQueue, 1, 100_000, 'passwords.maxQueue')
   }
 }

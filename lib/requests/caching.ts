@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import { CHALLENGE } from '../errors.ts'
+import { CHALLENGE, TOKEN_CHALLENGE } from '../errors.ts'
 
 // What an answer must say besides its content; said last, so that no header of the host's can unsay it.
 const VARIES = 1
@@ -40,5 +40,8 @@ function withCaller (vary: number | string | string[] | undefined): string {
 }
 
 function withdrawChallenge (reply: FastifyReply): void {
-  if (String(reply.getHeader('www-authenticate')).startsWith(CHALLENGE)) reply.removeHeader('www-authenticate')
+  const challenge = String(reply.getHeader('www-authenticate'))
+  // RFC 6750, 3.1: which scopes would do is said with 403.
+  if (reply.statusCode === 403 && challenge.includes('insufficient_scope')) return
+  if (challenge.startsWith(CHALLENGE) || challenge.startsWith(TOKEN_CHALLENGE)) reply.removeHeader('www-authenticate')
 }

@@ -1,5 +1,5 @@
 import { BlockList, isIP, isIPv4 } from 'node:net'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 /** The network of the client: of what Fastify takes for its address if that is one, else of the peer. */
 export function clientNetwork (request: FastifyRequest): string {
@@ -15,12 +15,17 @@ export function networkOf (address: string | undefined): string | null {
   if (address === undefined || isIP(address) === 0) return null
   if (isIPv4(address)) return address
   const groups = groupsOf(address)
-  if (groups.slice(0, 5).every(group => group === 0) && groups[5] === 0xffff) return groups.slice(6).flatMap(group => [group >> 8, group & 0xff]).join('.')
-  return `${groups.slice(0, 4).map(group => group.toString(16)).join(':')}::/64`
+  return mappedIn(groups) ?? `${groups.slice(0, 4).map(group => group.toString(16)).join(':')}::/64`
+}
+
+/** The IPv4 address that is mapped into the eight groups of an IPv6 one; `null`: none is. */
+export function mappedIn (groups: readonly number[]): string | null {
+  if (groups[5] !== 0xffff || groups.slice(0, 5).some(group => group !== 0)) return null
+  return groups.slice(6).flatMap(group => [group >> 8, group & 0xff]).join('.')
 }
 
 /** The eight groups of what is an IPv6 address; its zone names an interface of this machine, not a client. */
-function groupsOf (address: string): number[] {
+export function groupsOf (address: string): number[] {
   const [head = '', tail] = address.replace(/%.*$/s, '').split('::') as [string, string?]
   const [left, right] = [read(head), read(tail ?? '')]
   return [...left, ...new Array<number>(8 - left.length - right.length).fill(0), ...right]
@@ -48,4 +53,13 @@ export function isBehindUnknownProxy (request: FastifyRequest): boolean {
   const [address = ''] = request.ip.split('%')
   const family = isIP(address)
   return family !== 0 && LOCAL.check(address, family === 4 ? 'ipv4' : 'ipv6')
+}
+
+/** Whether `trustProxy` is `true`, which Fastify tells to nobody but itself. */
+export function trustsEverybody (app: FastifyInstance): boolean {
+  for (let instance: object | null = app; instance !== null; instance = Object.getPrototypeOf(instance) as object | null) {
+    const options = Object.getOwnPropertySymbols(instance).find(({ description }) => description === 'fastify.options')
+    if (options !== undefined) return (instance as Record<symbol, { readonly trustProxy?: unknown } | undefined>)[options]?.trustProxy === true
+  }
+  return false
 }

@@ -9,7 +9,9 @@ import type { Login } from '../accounts/login.ts'
 import type { Recovery } from '../accounts/recovery.ts'
 import type { Register } from '../accounts/register.ts'
 import type { Users } from '../accounts/users.ts'
+import { FST_ACCOUNTS_FORBIDDEN } from '../errors.ts'
 import type { Hooks } from '../hooks.ts'
+import type { PersonalTokenManagement } from '../personal-tokens/manage.ts'
 import { parseJsonBody } from '../requests/json-body.ts'
 import { isSafe, refuseDuplicates, type OriginGuard } from '../requests/origin.ts'
 import type { LimitRate } from '../requests/rate-limit.ts'
@@ -28,6 +30,7 @@ import { addRefresh } from './refresh.ts'
 import { addRegister } from './register.ts'
 import { isSensitive } from './route.ts'
 import { addSessions } from './sessions.ts'
+import { addTokens } from './tokens.ts'
 import { addUsers } from './users.ts'
 
 export interface RoutesDependencies {
@@ -41,6 +44,10 @@ export interface RoutesDependencies {
   /** `null`: there is no mailer. */
   readonly recovery: Recovery | null
   readonly emails: Emails | null
+  /** `null`: they are switched off. */
+  readonly personalTokens: PersonalTokenManagement | null
+  /** Whether a request carries a personal token. */
+  readonly carriesPersonalToken: (request: FastifyRequest) => boolean
   readonly refresh: Refresh
   readonly signOut: SignOut
   readonly readPresented: ReadPresented
@@ -62,7 +69,7 @@ const SINGLE_HEADERS = ['authorization', 'host', 'origin', 'referer', 'content-t
 
 /** All routes of the plugin, in a scope of their own: the host's parsers, validators and error handlers end at its door. */
 export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDependencies): Promise<void> {
-  const { cookies, hooks, originGuard, limitRate } = dependencies
+  const { cookies, hooks, originGuard, limitRate, carriesPersonalToken } = dependencies
   const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => answerError(hooks, error, request, reply)
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, async (request: FastifyRequest, body: Buffer) =>
@@ -76,6 +83,8 @@ export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDep
     // Before all else that costs something.
     await limitRate?.(request, isSensitive(request))
     refuseDuplicates(request, SINGLE_HEADERS)
+    // Without a guard of their own stand the routes that begin and end sessions: nothing of that is for a token.
+    if (request.routeOptions.config.accounts === false && carriesPersonalToken(request)) throw new FST_ACCOUNTS_FORBIDDEN()
     cookies.takeAccess(request, reply)
     cookies.takeRefresh(request, reply)
     // Also without a cookie: nobody may be logged in, or signed up, by another page (login CSRF).
@@ -90,5 +99,6 @@ export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDep
   addSessions(scope, dependencies)
   addPassword(scope, dependencies)
   addEmail(scope, dependencies)
+  addTokens(scope, dependencies)
   addUsers(scope, dependencies)
 }

@@ -25,6 +25,20 @@ export const ResetPasswordBody = Type.Object({ token: Token, password: Password 
 export const VerifyEmailBody = Type.Object({ token: Token }, closed)
 export const ChangeEmailBody = Type.Object({ email: Email, password: Password }, closed)
 
+const TokenList = (description: string) => Type.Optional(Type.Union([Type.Array(Type.String({ maxLength: 512 }), { maxItems: 64 }), Type.Null()], { description: `${description}; null or left out: not limited` }))
+const tokenFields = {
+  expiresAt: Type.Optional(Type.String({ maxLength: 64, description: 'RFC 3339, such as 2027-01-31T12:00:00Z' })),
+  allowedMethods: TokenList('Of GET, HEAD, POST, PUT, PATCH, DELETE; GET includes HEAD'),
+  allowedIps: TokenList('Addresses and networks (CIDR); for the context server'),
+  allowedReferrers: TokenList('Origins such as https://www.example.com or https://*.example.com; for the context browser'),
+  scopes: TokenList('RFC 6749, 3.3')
+}
+export const CreateTokenBody = Type.Object({ name: Name, context: Type.Union([Type.Literal('server'), Type.Literal('browser')]), ...tokenFields }, closed)
+export const ChangeTokenBody = Type.Object({ name: Type.Optional(Name), ...tokenFields }, { ...closed, minProperties: 1 })
+export const RotateTokenBody = Type.Object({
+  overlap: Type.Optional(Type.Union([Type.Integer(), Type.String({ maxLength: 16 })], { description: 'How long the old one goes on: seconds, or a text like "12h"; left out: it ends now' }))
+}, closed)
+
 export const ChangeUserBody = Type.Object({
   disabled: Type.Optional(Type.Boolean({ description: 'true: nobody logs in any more, and every session ends for good' })),
   roles: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 64, description: 'All that the user is to have' }))
@@ -65,6 +79,24 @@ export const SessionsAnswer = Type.Object({
 })
 const OrNull = (schema: TSchema) => Type.Union([schema, Type.Null()])
 
+const PersonalTokenFields = {
+  id: Type.String(),
+  name: Type.String(),
+  context: Type.Union([Type.Literal('server'), Type.Literal('browser')]),
+  allowedMethods: OrNull(Type.Array(Type.String())),
+  allowedIps: OrNull(Type.Array(Type.String())),
+  allowedReferrers: OrNull(Type.Array(Type.String())),
+  scopes: OrNull(Type.Array(Type.String())),
+  createdAt: Time,
+  expiresAt: Time,
+  lastUsedAt: OrNull(Time),
+  lastUsedAddress: OrNull(Type.String())
+}
+const PersonalToken = Type.Object(PersonalTokenFields)
+export const TokensAnswer = Type.Object({ tokens: Type.Array(PersonalToken) })
+export const TokenAnswer = Type.Object({ personalToken: PersonalToken })
+export const CreatedTokenAnswer = Type.Object({ token: Type.String({ description: 'The secret' }), personalToken: PersonalToken })
+
 export const ExportAnswer = Type.Object({
   user: User,
   hasPassword: Type.Boolean(),
@@ -78,6 +110,7 @@ export const ExportAnswer = Type.Object({
     revokedAt: OrNull(Time),
     revokeReason: OrNull(Type.String())
   })),
+  personalTokens: Type.Array(Type.Object({ ...PersonalTokenFields, revokedAt: OrNull(Time) })),
   links: Type.Array(Type.Object({ purpose: Type.String(), email: Type.String(), createdAt: Time, expiresAt: Time })),
   mails: Type.Array(Type.Object({
     kind: Type.String(),
@@ -96,7 +129,8 @@ export const NoContent = Type.Null({ description: 'Done' })
 
 /** What the guarded routes demand, for the OpenAPI document of the host: `components: { securitySchemes }`. */
 export const securitySchemes = {
-  accountsCookie: { type: 'apiKey', in: 'cookie', name: '__Host-accounts_access', description: 'The access cookie that login sets (without the prefix over plain http)' }
+  accountsCookie: { type: 'apiKey', in: 'cookie', name: '__Host-accounts_access', description: 'The access cookie that login sets (without the prefix over plain http)' },
+  accountsPersonalToken: { type: 'http', scheme: 'bearer', description: 'A personal access token; also as "Authorization: ApiToken …"' }
 } as const
 
 const ErrorAnswer = Type.Object({ statusCode: Type.Integer(), code: Type.String(), error: Type.String(), message: Type.String() })

@@ -6,12 +6,17 @@ const EVERY_MS = 3_600_000
 /** An ended session stays for a week, so that questions about it can be answered. */
 const KEEP_MS = 7 * 24 * 3_600_000
 
-/** Forget what ended long ago, now and then; the returned function stops it. */
-export function startHousekeeping (storage: Pick<GuardedStorage, 'sessions' | 'throttles' | 'oneTimeTokens'>): () => void {
+/** A token that has ended is missed later than a session. */
+const KEEP_TOKENS_MS = 30 * 24 * 3_600_000
+
+/** Forget what ended long ago, and write of what ends soon, now and then; the returned function stops it. */
+export function startHousekeeping (storage: Pick<GuardedStorage, 'sessions' | 'personalTokens' | 'throttles' | 'oneTimeTokens'>, notices: (() => Promise<void>) | null): () => void {
   const schedule = (): NodeJS.Timeout => setTimeout(() => {
     // A failure has been reported by the boundary, and the next turn does the same work.
     const at = new Date(now())
     storage.sessions.deleteEnded(new Date(now() - KEEP_MS)).catch(() => {})
+    storage.personalTokens?.deleteEnded(new Date(now() - KEEP_TOKENS_MS)).catch(() => {})
+    notices?.().catch(() => {})
     storage.throttles?.deleteForgotten(at).catch(() => {})
     storage.oneTimeTokens?.deleteExpired(at).catch(() => {})
     timer = schedule()

@@ -1,9 +1,9 @@
-import { equal, ok } from 'node:assert/strict'
+import { deepEqual, equal, ok } from 'node:assert/strict'
 import { isDeepStrictEqual } from 'node:util'
 import type { Change, Storage } from '../../types/storage.ts'
 import type { ContractCase } from './storage-contract.ts'
 import { monotonic, pause } from '../clock.ts'
-import { after, createUser, NOON, sampleSession } from './samples.ts'
+import { after, createUser, NOON, samplePersonalToken, sampleSession } from './samples.ts'
 
 /** Whether the feed says it within the second that it has. */
 async function listen ({ feed }: Storage, isAwaited: (change: Change) => boolean, act: () => Promise<unknown>): Promise<boolean> {
@@ -51,11 +51,62 @@ export const feedCases: readonly ContractCase[] = [
     }
   },
   {
+    title: 'the feed tells within a second of every change of a personal token that a verdict rests on',
+    async run ({ personalTokens: tokens, ...storage }) {
+      if (storage.feed === undefined || tokens === undefined) return
+      const token = samplePersonalToken({ allowedMethods: ['GET'] })
+      const { id, userId } = token
+      await tokens.create(token, 1)
+      for (const change of [
+        async () => await tokens.update(id, userId, { name: 'other' }, NOON),
+        async () => await tokens.update(id, userId, { allowedMethods: null }, NOON),
+        async () => await tokens.update(id, userId, { allowedIps: ['192.0.2.1'] }, NOON),
+        async () => await tokens.update(id, userId, { allowedReferrers: [] }, NOON),
+        async () => await tokens.update(id, userId, { scopes: ['read'] }, NOON),
+        async () => await tokens.update(id, userId, { expiresAt: after(1800) }, NOON),
+        async () => await tokens.carryOver(userId, 0, 1),
+        async () => await tokens.replace(id, userId, samplePersonalToken({ userId }), after(60)),
+        async () => await tokens.revoke(id, userId, after(1))
+      ]) ok(await listen(storage, heard => heard.kind === 'personal-token' && heard.tokenId === id, change), String(change))
+    }
+  },
+  {
+    title: 'the feed tells of all personal tokens of a user that are revoked or deleted together',
+    async run ({ personalTokens: tokens, ...storage }) {
+      if (storage.feed === undefined || tokens === undefined) return
+      for (const end of [tokens.revokeAllForUser, tokens.deleteAllForUser]) {
+        const token = samplePersonalToken()
+        await tokens.create(token, 1)
+        ok(await listen(storage, heard => heard.kind === 'personal-token' && heard.tokenId === token.id, async () => await end(token.userId, after(1))))
+      }
+    }
+  },
+  {
+    title: 'the feed does not tell of uses and notices of a personal token, nor of a change to what it is',
+    async run ({ personalTokens: tokens, ...storage }) {
+      if (storage.feed === undefined || tokens === undefined) return
+      const [quiet, loud] = [samplePersonalToken({ noticeAt: after(30), scopes: ['read'] }), samplePersonalToken()]
+      const { id, userId } = quiet
+      for (const token of [quiet, loud]) await tokens.create(token, 1)
+      const heard: string[] = []
+      ok(await listen(storage, change => {
+        if (change.kind === 'personal-token') heard.push(change.tokenId)
+        return change.kind === 'personal-token' && change.tokenId === loud.id
+      }, async () => {
+        await tokens.touch([{ id, lastUsedAt: after(5), lastUsedAddress: '192.0.2.1' }])
+        await tokens.advanceNotice(id, after(30), after(40))
+        await tokens.update(id, userId, { name: quiet.name, scopes: quiet.scopes, noticeAt: null }, NOON)
+        await tokens.revoke(loud.id, loud.userId, after(1))
+      }))
+      deepEqual(heard.filter(one => one === id), [])
+    }
+  },
+  {
     title: 'the feed tells of what is published on it',
     async run (storage) {
       const { feed } = storage
       if (feed?.publish === undefined) return
-      const changes: Change[] = [{ kind: 'user', userId: 'somebody of another store: ü \'"\\' }, { kind: 'session', sessionId: 'a session elsewhere' }, { kind: 'gap' }]
+      const changes: Change[] = [{ kind: 'user', userId: 'somebody of another store: ü \'"\\' }, { kind: 'session', sessionId: 'a session elsewhere' }, { kind: 'personal-token', tokenId: 'a token elsewhere' }, { kind: 'gap' }]
       for (const change of changes) ok(await listen(storage, heard => isDeepStrictEqual(heard, change), async () => await feed.publish!(change)))
     }
   },

@@ -1,6 +1,6 @@
 import { fail } from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import type { NewUser, SessionRecord, UserRecord, UserStore } from '../../types/storage.ts'
+import type { NewUser, PersonalTokenRecord, SessionRecord, UserRecord, UserStore } from '../../types/storage.ts'
 
 export const sampleId = () => randomBytes(18).toString('base64url')
 
@@ -39,6 +39,29 @@ export function sampleSession (userId: string, change: Partial<SessionRecord> = 
     address: '192.0.2.1',
     revokedAt: null,
     revokeReason: null,
+    ...change
+  }
+}
+
+export function samplePersonalToken (change: Partial<PersonalTokenRecord> = {}): PersonalTokenRecord {
+  return {
+    id: sampleId(),
+    userId: sampleId(),
+    name: 'backup',
+    digest: sampleId(),
+    context: 'server',
+    allowedMethods: null,
+    allowedIps: null,
+    allowedReferrers: null,
+    scopes: null,
+    epoch: 0,
+    createdAt: NOON,
+    expiresAt: after(3600),
+    lastUsedAt: null,
+    lastUsedAddress: null,
+    noticeAt: null,
+    successorId: null,
+    revokedAt: null,
     ...change
   }
 }

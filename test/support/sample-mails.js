@@ -16,6 +16,7 @@ export const SAMPLES = {
   'email-taken': {},
   'password-changed': { ...event, address: '2001:db8:85a3::8a2e:370:7334' },
   'session-reused': event,
+  'personal-token-expiring': { tokenName: 'Nightly report', expiresAt: new Date('2026-12-21T09:10:11Z'), lastUsedAt: new Date('2026-12-13T23:00:00Z') },
   'personal-token-created': { ...event, tokenName: 'Nightly report', expiresAt: new Date('2026-12-21T09:10:11Z') }
 }
 

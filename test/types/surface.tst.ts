@@ -36,6 +36,9 @@ describe('decorators', () => {
   test('are typed on instance, request and reply', () => {
     expect(app.authenticate).type.toBe<Guard>()
     expect(app.verifyAccessCookie).type.toBe<Guard>()
+    expect(app.verifyPersonalToken).type.toBe<Guard>()
+    expect(app.guard({ via: ['cookie', 'personal-token'], scopes: ['reports:read'] })).type.toBe<Guard>()
+    expect(app.guard).type.not.toBeCallableWith({ scopes: 'reports:read' })
     expect(app.guard({ via: 'cookie', fresh: '5m', roles: ['owner'], liveness: 'strict' })).type.toBe<Guard>()
     app.get('/', { onRequest: app.authenticate }, async (request, reply) => {
       expect(request.principal).type.toBe<Principal | null>()

@@ -1,5 +1,5 @@
 import { sql, type Expression, type Kysely, type RawBuilder, type SelectQueryBuilder } from 'kysely'
-import type { SessionActivity } from '../../../types/storage.ts'
+import type { PersonalTokenUse, SessionActivity } from '../../../types/storage.ts'
 import { now } from '../../clock.ts'
 import { isPostgresConflict, isPostgresDuplicate, isSqliteConflict, isSqliteDuplicate } from './repeat.ts'
 import type { Tables, Stored } from './tables.ts'
@@ -21,13 +21,15 @@ export interface Dialect {
    * Lock what is selected in the order in which it is: whoever changes several rows asks for them in one order, so that
    * no two ever wait for each other. SQLite has but one writer.
    */
-  lock (query: SelectQueryBuilder<Tables, 'accounts_sessions', { id: string }>): typeof query
+  lock<Name extends 'accounts_sessions' | 'accounts_personal_tokens'> (query: SelectQueryBuilder<Tables, Name, { id: string }>): typeof query
   /** Lock what is selected, passing over what others have locked. */
   lockFree (query: SelectQueryBuilder<Tables, 'accounts_outbox', { id: string }>): typeof query
   /** `at`, and later by the `count`th of some delays, or by the last of them. */
   afterDelay (at: Date, delays: readonly number[], count: Expression<number>): RawBuilder<Stored['time']>
   /** Move the activity of many sessions forward in one statement with one parameter. */
   touch (db: Kysely<Tables>, activities: readonly SessionActivity[]): Promise<void>
+  /** The same with the last uses of personal tokens; of several uses of one token the last counts. */
+  touchTokens (db: Kysely<Tables>, uses: readonly PersonalTokenUse[]): Promise<void>
   /** Forget what was noted of changes and nobody can still need. */
   prune (db: Kysely<Tables>): Promise<void>
   /** Whether an error says that nothing was done because of others, so that it may be tried again. */
@@ -40,6 +42,7 @@ export interface Dialect {
 const KEEP_CHANGES_MS = 3_600_000
 
 const sessions = sql.table('accounts_sessions')
+const tokens = sql.table('accounts_personal_tokens')
 
 export const sqliteDialect: Dialect = {
   name: 'sqlite',
@@ -59,6 +62,14 @@ export const sqliteDialect: Dialect = {
         acknowledged_generation = max(acknowledged_generation, min(seen.acknowledged, generation))
       from (select value ->> 0 as id, value ->> 1 as at, value ->> 2 as acknowledged from json_each(${batch})) as seen
       where ${sql.ref('accounts_sessions.id')} = seen.id`.execute(db)
+  },
+  async touchTokens (db, uses) {
+    const batch = JSON.stringify(uses.map(({ id, lastUsedAt, lastUsedAddress }) => [id, lastUsedAt.getTime(), lastUsedAddress]))
+    // With `max` the other columns are those of its row.
+    await sql`
+      update ${tokens} set last_used_at = used.at, last_used_address = used.address
+      from (select value ->> 0 as id, max(value ->> 1) as at, value ->> 2 as address from json_each(${batch}) group by value ->> 0) as used
+      where ${sql.ref('accounts_personal_tokens.id')} = used.id and (last_used_at is null or last_used_at < used.at)`.execute(db)
   },
   async prune (db) {
     // The newest stays: a hole in the ids is how a reader knows that it has missed something.
@@ -89,6 +100,15 @@ const postgresDialect: Dialect = {
         acknowledged_generation = greatest(session.acknowledged_generation, least(seen.acknowledged, session.generation))
       from seen join locked on locked.id = seen.id
       where session.id = seen.id`.execute(db)
+  },
+  async touchTokens (db, uses) {
+    const batch = JSON.stringify(uses.map(({ id, lastUsedAt, lastUsedAddress }) => ({ id, at: lastUsedAt, address: lastUsedAddress })))
+    await sql`
+      with used as (select distinct on (id) * from jsonb_to_recordset(${batch}::jsonb) as item (id text, at timestamptz, address text) order by id, at desc),
+        locked as (select token.id from ${tokens} as token join used on used.id = token.id order by token.id for update of token)
+      update ${tokens} as token set last_used_at = used.at, last_used_address = used.address
+      from used join locked on locked.id = used.id
+      where token.id = used.id and (token.last_used_at is null or token.last_used_at < used.at)`.execute(db)
   },
   // Notifications are not kept.
   prune: async () => {},

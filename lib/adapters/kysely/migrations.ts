@@ -1,9 +1,9 @@
-import { Migrator, sql, type Kysely, type Migration } from 'kysely'
+import { Migrator, sql, type Kysely } from 'kysely'
 import { FST_ACCOUNTS_MIGRATION_FAILED, FST_ACCOUNTS_MIGRATION_PENDING } from '../../errors.ts'
-import type { Dialect, DialectName } from './dialects.ts'
+import type { Dialect } from './dialects.ts'
+import { createMigrationSteps } from './migration-steps.ts'
 import { nameOf, type Naming } from './naming.ts'
 import { repeat } from './repeat.ts'
-import { createPostgresTriggers, createSqliteTriggers } from './triggers.ts'
 import type { Tables } from './tables.ts'
 
 export interface MigrateOptions {
@@ -24,110 +24,12 @@ export interface Target {
   readonly naming: Naming
 }
 
-const TYPES = {
-  sqlite: { time: sql`integer`, boolean: sql`integer`, list: sql`text` },
-  postgres: { time: sql`timestamptz(3)`, boolean: sql`boolean`, list: sql`jsonb` }
-} as const satisfies Record<DialectName, object>
-
-/** Every step that ever was released, by name. A released step is never edited: a later one corrects it. */
-function createMigrations ({ dialect, naming }: Target): Record<string, Migration> {
-  const types = TYPES[dialect.name]
-  const isSqlite = dialect.name === 'sqlite'
-  const index = (db: Kysely<Tables>, name: string) => db.schema.createIndex(nameOf(name, naming))
-  return {
-    '0001-users-and-sessions': {
-      async up (db: Kysely<Tables>) {
-        await db.schema.createTable('accounts_users')
-          .addColumn('id', 'text', column => column.primaryKey())
-          .addColumn('email', 'text', column => column.notNull())
-          .addColumn('email_key', 'text', column => column.notNull().unique())
-          .addColumn('email_verified_at', types.time)
-          .addColumn('username', 'text')
-          .addColumn('username_key', 'text', column => column.unique())
-          .addColumn('name', 'text')
-          .addColumn('roles', types.list, column => column.notNull())
-          .addColumn('password_digest', 'text')
-          .addColumn('epoch', 'integer', column => column.notNull())
-          .addColumn('disabled_at', types.time)
-          .addColumn('created_at', types.time, column => column.notNull())
-          .execute()
-        await db.schema.createTable('accounts_sessions')
-          .addColumn('id', 'text', column => column.primaryKey())
-          .addColumn('user_id', 'text', column => column.notNull())
-          .addColumn('epoch', 'integer', column => column.notNull())
-          .addColumn('generation', 'integer', column => column.notNull())
-          .addColumn('rotated_at', types.time, column => column.notNull())
-          .addColumn('acknowledged_generation', 'integer', column => column.notNull())
-          .addColumn('created_at', types.time, column => column.notNull())
-          .addColumn('authenticated_at', types.time, column => column.notNull())
-          .addColumn('last_seen_at', types.time, column => column.notNull())
-          .addColumn('idle_expires_at', types.time, column => column.notNull())
-          .addColumn('expires_at', types.time, column => column.notNull())
-          .addColumn('remember', types.boolean, column => column.notNull())
-          .addColumn('user_agent', 'text')
-          .addColumn('address', 'text')
-          .addColumn('revoked_at', types.time)
-          .addColumn('revoke_reason', 'text')
-          .$call(table => isSqlite ? table.modifyEnd(sql`without rowid`) : table)
-          .execute()
-        await index(db, 'accounts_sessions_user').on('accounts_sessions').columns(['user_id', 'created_at']).execute()
-        await index(db, 'accounts_sessions_idle').on('accounts_sessions').column('idle_expires_at').execute()
-        await index(db, 'accounts_sessions_revoked').on('accounts_sessions').column('revoked_at').where('revoked_at', 'is not', null).execute()
-        if (isSqlite) await createSqliteTriggers(db, naming)
-        else await createPostgresTriggers(db, naming)
-      }
-    },
-
-    '0002-list-of-users': {
-      async up (db: Kysely<Tables>) {
-        await index(db, 'accounts_users_created').on('accounts_users').columns(['created_at', 'id']).execute()
-      }
-    },
-
-    '0003-mail-and-throttles': {
-      async up (db: Kysely<Tables>) {
-        await db.schema.createTable('accounts_one_time_tokens')
-          .addColumn('digest', 'text', column => column.notNull().unique())
-          .addColumn('purpose', 'text', column => column.notNull())
-          .addColumn('user_id', 'text', column => column.notNull())
-          .addColumn('email', 'text', column => column.notNull())
-          .addColumn('epoch', 'integer', column => column.notNull())
-          .addColumn('created_at', types.time, column => column.notNull())
-          .addColumn('expires_at', types.time, column => column.notNull())
-          .addPrimaryKeyConstraint(nameOf('accounts_one_time_tokens_pkey', naming), ['user_id', 'purpose'])
-          .execute()
-        await db.schema.createTable('accounts_throttles')
-          .addColumn('key', 'text', column => column.primaryKey())
-          .addColumn('count', 'integer', column => column.notNull())
-          .addColumn('retry_at', types.time, column => column.notNull())
-          .addColumn('forget_at', types.time, column => column.notNull())
-          .execute()
-        await db.schema.createTable('accounts_outbox')
-          .addColumn('id', 'text', column => column.primaryKey())
-          .addColumn('kind', 'text', column => column.notNull())
-          .addColumn('user_id', 'text')
-          .addColumn('recipient', 'text', column => column.notNull())
-          .addColumn('data', 'text', column => column.notNull())
-          .addColumn('locale', 'text')
-          .addColumn('attempts', 'integer', column => column.notNull())
-          .addColumn('created_at', types.time, column => column.notNull())
-          .addColumn('due_at', types.time, column => column.notNull())
-          .execute()
-        await index(db, 'accounts_one_time_tokens_expires').on('accounts_one_time_tokens').column('expires_at').execute()
-        await index(db, 'accounts_throttles_forget').on('accounts_throttles').column('forget_at').execute()
-        await index(db, 'accounts_outbox_due').on('accounts_outbox').column('due_at').execute()
-        await index(db, 'accounts_outbox_user').on('accounts_outbox').column('user_id').execute()
-      }
-    }
-  }
-}
-
 async function createMigrator (target: Target, db: Kysely<Tables>): Promise<Migrator> {
   const { naming } = target
   const schema = naming.schema ?? await findSchema(target, db)
   return new Migrator({
     db: target.dialect.name === 'postgres' ? lookForOurTables(db, naming) : db,
-    provider: { getMigrations: async () => createMigrations(target) },
+    provider: { getMigrations: async () => createMigrationSteps(target) },
     migrationTableName: nameOf('accounts_migrations', naming),
     migrationLockTableName: nameOf('accounts_migrations_lock', naming),
     ...(schema === null ? {} : { migrationTableSchema: schema })

@@ -138,13 +138,21 @@ const ask = async (client: Client, text: string) => await client.query({ text, q
 
 /** One letter for the kind, then the id; triggers in the database write the same. */
 function toPayload (change: Change): string {
-  if (change.kind === 'session') return `s${change.sessionId}`
-  return change.kind === 'user' ? `u${change.userId}` : '*'
+  switch (change.kind) {
+    case 'session': return `s${change.sessionId}`
+    case 'user': return `u${change.userId}`
+    case 'personal-token': return `t${change.tokenId}`
+    default: return '*'
+  }
 }
 
 /** What a later release may have to say, this one takes for the worst. */
 function toChange (payload: string): Change {
   const id = payload.slice(1)
-  if (payload.startsWith('s')) return { kind: 'session', sessionId: id }
-  return payload.startsWith('u') ? { kind: 'user', userId: id } : { kind: 'gap' }
+  switch (payload[0]) {
+    case 's': return { kind: 'session', sessionId: id }
+    case 'u': return { kind: 'user', userId: id }
+    case 't': return { kind: 'personal-token', tokenId: id }
+    default: return { kind: 'gap' }
+  }
 }

@@ -9,16 +9,16 @@ const LOOK_MS = 20
 /** If no look succeeds for so long, the feed is no longer current. */
 const CURRENT_MS = 1000
 
-interface ChangeRow { readonly id: number, readonly session_id: string | null, readonly user_id: string | null }
+interface ChangeRow { readonly id: number, readonly session_id: string | null, readonly user_id: string | null, readonly token_id: string | null }
 
 /**
  * On one file the store itself tells of changes: triggers keep a log, and whoever uses what it remembers first looks
  * whether the log has grown. Without a request nothing is looked at, so an idle process costs nothing.
  */
 export function createSqliteFeed (database: Database, checkPresence: () => void): RevocationFeed {
-  const since = database.prepare<[number], ChangeRow>('SELECT id, session_id, user_id FROM accounts_changes WHERE id > ? ORDER BY id')
+  const since = database.prepare<[number], ChangeRow>('SELECT id, session_id, user_id, token_id FROM accounts_changes WHERE id > ? ORDER BY id')
   const newest = database.prepare<[], number | null>('SELECT max(id) FROM accounts_changes').pluck()
-  const note = database.prepare('INSERT INTO accounts_changes (session_id, user_id, at) VALUES (?, ?, ?)')
+  const note = database.prepare('INSERT INTO accounts_changes (session_id, user_id, token_id, at) VALUES (?, ?, ?, ?)')
   const listeners = new Set<(change: Change) => void>()
   let seenId = newest.get() ?? 0
   let lookedAt = monotonic()
@@ -55,7 +55,7 @@ export function createSqliteFeed (database: Database, checkPresence: () => void)
       checkPresence()
       // Without a name it concerns all.
       await repeat({ isConflict: isSqliteConflict }, async () => {
-        note.run(change.kind === 'session' ? change.sessionId : null, change.kind === 'user' ? change.userId : null, now())
+        note.run(change.kind === 'session' ? change.sessionId : null, change.kind === 'user' ? change.userId : null, change.kind === 'personal-token' ? change.tokenId : null, now())
       })
     }
   }
@@ -63,5 +63,6 @@ export function createSqliteFeed (database: Database, checkPresence: () => void)
 
 function toChange (row: ChangeRow): Change {
   if (row.session_id !== null) return { kind: 'session', sessionId: row.session_id }
-  return row.user_id === null ? { kind: 'gap' } : { kind: 'user', userId: row.user_id }
+  if (row.user_id !== null) return { kind: 'user', userId: row.user_id }
+  return row.token_id === null ? { kind: 'gap' } : { kind: 'personal-token', tokenId: row.token_id }
 }

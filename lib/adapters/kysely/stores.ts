@@ -3,17 +3,19 @@ import type { RevocationFeed, Storage, Stores } from '../../../types/storage.ts'
 import type { Dialect } from './dialects.ts'
 import { kyselyOneTimeTokens } from './one-time-tokens.ts'
 import { kyselyOutbox } from './outbox.ts'
+import { kyselyPersonalTokens } from './personal-tokens.ts'
 import { repeat, repeating, type Repeat } from './repeat.ts'
 import { kyselySessions } from './sessions.ts'
 import type { Tables } from './tables.ts'
 import { kyselyThrottles } from './throttles.ts'
 import { kyselyUsers } from './users.ts'
 
-type Kept = Required<Omit<Stores, 'personalTokens'>>
+type Kept = Required<Stores>
 
 const storesOn = (db: Kysely<Tables>, dialect: Dialect): Kept => ({
   users: kyselyUsers(db, dialect),
   sessions: kyselySessions(db, dialect),
+  personalTokens: kyselyPersonalTokens(db, dialect),
   oneTimeTokens: kyselyOneTimeTokens(db, dialect),
   throttles: kyselyThrottles(db, dialect),
   outbox: kyselyOutbox(db, dialect)
@@ -31,8 +33,8 @@ export function createStores (db: Kysely<Tables>, dialect: Dialect): Kept & Requ
 }
 
 /** A feed that knows which stores the triggers of its database cover. */
-export function feedOf ({ users, sessions }: Stores, feed: RevocationFeed): RevocationFeed {
-  return { ...feed, sees: store => store === users || store === sessions }
+export function feedOf ({ users, sessions, personalTokens }: Stores, feed: RevocationFeed): RevocationFeed {
+  return { ...feed, sees: store => store === users || store === sessions || store === personalTokens }
 }
 
 /** Of the given stores ours take part in the transaction, and those of others stay what they are. */

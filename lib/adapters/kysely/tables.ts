@@ -1,6 +1,7 @@
 import type { Generated, Selectable } from 'kysely'
 import type { OneTimePurpose, OneTimeTokenRecord, OutboxRecord, RevokeReason, SessionRecord, UserRecord } from '../../../types/storage.ts'
 import type { Dialect } from './dialects.ts'
+import type { PersonalTokensTable } from './personal-token-row.ts'
 
 /**
  * What a database holds of a value. SQLite: times are milliseconds since 1970, booleans 0 and 1, lists JSON text.
@@ -15,6 +16,7 @@ export interface Stored {
 export interface Tables {
   accounts_users: UsersTable
   accounts_sessions: SessionsTable
+  accounts_personal_tokens: PersonalTokensTable
   accounts_one_time_tokens: OneTimeTokensTable
   accounts_throttles: ThrottlesTable
   accounts_outbox: OutboxTable
@@ -91,6 +93,7 @@ interface ChangesTable {
   id: Generated<number>
   session_id: string | null
   user_id: string | null
+  token_id: string | null
   at: number
 }
 

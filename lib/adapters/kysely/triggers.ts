@@ -11,6 +11,8 @@ const SESSION_COLUMNS = sql.raw('user_id, epoch, revoked_at, expires_at, idle_ex
 const sessionEnds = (isDistinctFrom: string) => sql.raw(`new.user_id <> old.user_id or new.epoch <> old.epoch
   or new.expires_at <> old.expires_at or new.idle_expires_at < old.idle_expires_at or new.revoked_at ${isDistinctFrom} old.revoked_at`)
 
+const SQLITE_NOW = sql.raw('cast(unixepoch(\'subsec\') * 1000 as integer)')
+
 /** SQLite has no way to tell other processes, so there is a log, which they read. */
 export async function createSqliteTriggers (db: Kysely<Tables>, naming: Naming): Promise<void> {
   await db.schema.createTable('accounts_changes')
@@ -23,16 +25,33 @@ export async function createSqliteTriggers (db: Kysely<Tables>, naming: Naming):
 
   const name = (trigger: string) => sql.id(nameOf(trigger, naming))
   const [users, sessions, changes] = [sql.table('accounts_users'), sql.table('accounts_sessions'), sql.table('accounts_changes')]
-  const now = sql.raw('cast(unixepoch(\'subsec\') * 1000 as integer)')
   await sql`create trigger ${name('accounts_session_ended')} after update of ${SESSION_COLUMNS} on ${sessions}
     when ${sessionEnds('is not')}
-    begin insert into ${changes} (session_id, at) values (old.id, ${now}); end`.execute(db)
+    begin insert into ${changes} (session_id, at) values (old.id, ${SQLITE_NOW}); end`.execute(db)
   await sql`create trigger ${name('accounts_session_deleted')} after delete on ${sessions}
-    begin insert into ${changes} (session_id, at) values (old.id, ${now}); end`.execute(db)
+    begin insert into ${changes} (session_id, at) values (old.id, ${SQLITE_NOW}); end`.execute(db)
   await sql`create trigger ${name('accounts_user_changed')} after update on ${users}
-    begin insert into ${changes} (user_id, at) values (old.id, ${now}); end`.execute(db)
+    begin insert into ${changes} (user_id, at) values (old.id, ${SQLITE_NOW}); end`.execute(db)
   await sql`create trigger ${name('accounts_user_deleted')} after delete on ${users}
-    begin insert into ${changes} (user_id, at) values (old.id, ${now}); end`.execute(db)
+    begin insert into ${changes} (user_id, at) values (old.id, ${SQLITE_NOW}); end`.execute(db)
+}
+
+/** What of a personal token a verdict rests on. Its uses, notices and successor are nobody's business. */
+const TOKEN_COLUMNS = ['user_id', 'name', 'digest', 'context', 'allowed_methods', 'allowed_ips', 'allowed_referrers', 'scopes', 'epoch', 'expires_at', 'revoked_at']
+
+const tokenChanges = (isDistinctFrom: string) => sql.raw(TOKEN_COLUMNS.map(column => `new.${column} ${isDistinctFrom} old.${column}`).join(' or '))
+
+/** To a process of a release that knows of no such tokens a row without a session and a user is a gap: it forgets all. */
+export async function createSqliteTokenTriggers (db: Kysely<Tables>, naming: Naming): Promise<void> {
+  await db.schema.alterTable('accounts_changes').addColumn('token_id', 'text').execute()
+  const name = (trigger: string) => sql.id(nameOf(trigger, naming))
+  const [tokens, changes] = [sql.table('accounts_personal_tokens'), sql.table('accounts_changes')]
+  await sql`create trigger ${name('accounts_personal_token_changed')} after update of ${sql.raw(TOKEN_COLUMNS.join(', '))} on ${tokens}
+    when ${tokenChanges('is not')}
+    begin insert into ${changes} (token_id, at) values (old.id, ${SQLITE_NOW}); end`.execute(db)
+  await sql`create trigger ${name('accounts_personal_token_deleted')} after delete on ${tokens}
+    when old.revoked_at is null
+    begin insert into ${changes} (token_id, at) values (old.id, ${SQLITE_NOW}); end`.execute(db)
 }
 
 /**
@@ -61,4 +80,16 @@ export async function createPostgresTriggers (db: Kysely<Tables>, naming: Naming
   for (const table of [users, sessions]) {
     await sql`create trigger ${name('accounts_emptied')} after truncate on ${table} for each statement execute function ${procedure('accounts_all_changed')}()`.execute(db)
   }
+}
+
+/** A letter of its own, which a process of a release that does not know it takes for a gap. */
+export async function createPostgresTokenTriggers (db: Kysely<Tables>, naming: Naming): Promise<void> {
+  const name = (trigger: string) => sql.id(nameOf(trigger, naming))
+  const [tokens, changed] = [sql.table('accounts_personal_tokens'), sql.table('accounts_personal_token_changed')]
+  await sql`create function ${changed}() returns trigger language plpgsql as ${sql.lit(`begin perform pg_notify('${channelOf(naming)}', 't' || old.id); return null; end`)}`.execute(db)
+  await sql`create trigger ${name('accounts_personal_token_changed')} after update of ${sql.raw(TOKEN_COLUMNS.join(', '))} on ${tokens} for each row
+    when (${tokenChanges('is distinct from')}) execute function ${changed}()`.execute(db)
+  await sql`create trigger ${name('accounts_personal_token_deleted')} after delete on ${tokens} for each row
+    when (old.revoked_at is null) execute function ${changed}()`.execute(db)
+  await sql`create trigger ${name('accounts_emptied')} after truncate on ${tokens} for each statement execute function ${sql.table('accounts_all_changed')}()`.execute(db)
 }

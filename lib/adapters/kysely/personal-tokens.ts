@@ -1,0 +1,120 @@
+import { sql, type Kysely } from 'kysely'
+import type { PersonalTokenStore } from '../../../types/storage.ts'
+import type { Dialect } from './dialects.ts'
+import { fromPersonalTokenChange, fromPersonalTokenRecord, toPersonalTokenRecord } from './personal-token-row.ts'
+import type { Tables } from './tables.ts'
+
+export function kyselyPersonalTokens (db: Kysely<Tables>, dialect: Dialect): PersonalTokenStore {
+  const { toTime } = dialect
+  const ofUser = (userId: string) => dialect.lock(db.selectFrom('accounts_personal_tokens').select('id').where('user_id', '=', userId).orderBy('id'))
+
+  async function findBy (column: 'id' | 'digest', value: string) {
+    const row = await db.selectFrom('accounts_personal_tokens').selectAll().where(column, '=', value).executeTakeFirst()
+    return row === undefined ? null : toPersonalTokenRecord(row)
+  }
+
+  const liveOf = (db: Kysely<Tables>, id: string, userId: string, at: Date) => db.updateTable('accounts_personal_tokens')
+    .where('id', '=', id).where('user_id', '=', userId).where('revoked_at', 'is', null).where('expires_at', '>', toTime(at))
+
+  /**
+   * Statements of racers don't see each other's rows before they are committed, and there may be no row to lock: the
+   * users may be in a store of the host's. So whoever counts the tokens of a user does it alone.
+   */
+  async function aloneWith<T> (userId: string, work: (db: Kysely<Tables>) => Promise<T>): Promise<T> {
+    if (dialect.name === 'sqlite') return await work(db)
+    const lockAndWork = async (transaction: Kysely<Tables>) => {
+      // Such locks belong to the whole database; who meets another's key waits, no more.
+      await sql`select pg_advisory_xact_lock(hashtextextended(${`fastify-accounts personal tokens of ${userId}`}::text, 0))`.execute(transaction)
+      return await work(transaction)
+    }
+    // Also where another level is the default, the count must see what was committed while this waited.
+    return db.isTransaction ? await lockAndWork(db) : await db.transaction().setIsolationLevel('read committed').execute(lockAndWork)
+  }
+
+  const together = async <T>(work: (db: Kysely<Tables>) => Promise<T>) => db.isTransaction ? await work(db) : await db.transaction().execute(work)
+
+  return {
+    find: id => findBy('id', id),
+    findByDigest: digest => findBy('digest', digest),
+
+    async create (token, limit) {
+      const row = fromPersonalTokenRecord(token, dialect)
+      return await aloneWith(token.userId, async db => {
+        const live = db.selectFrom('accounts_personal_tokens').select(select => select.fn.countAll().as('count'))
+          .where('user_id', '=', token.userId).where('epoch', '=', token.epoch).where('revoked_at', 'is', null).where('expires_at', '>', toTime(token.createdAt))
+        const { numAffectedRows } = await sql`insert into ${sql.table('accounts_personal_tokens')} (${sql.join(Object.keys(row).map(column => sql.ref(column)))})
+          select ${sql.join(Object.values(row))} where ${live} < ${limit}`.execute(db)
+        return numAffectedRows === 1n ? 'created' : 'limit-reached'
+      })
+    },
+
+    async listForUser (userId) {
+      const rows = await db.selectFrom('accounts_personal_tokens').selectAll().where('user_id', '=', userId)
+        .orderBy('created_at', 'desc').orderBy('id', 'desc').execute()
+      return rows.map(toPersonalTokenRecord)
+    },
+
+    async update (id, userId, change, at) {
+      // A statement sets something, also where nothing is to change.
+      const row = await liveOf(db, id, userId, at).set({ id, ...fromPersonalTokenChange(change, dialect) }).returningAll().executeTakeFirst()
+      return row === undefined ? null : toPersonalTokenRecord(row)
+    },
+
+    async revoke (id, userId, at) {
+      const { numUpdatedRows } = await db.updateTable('accounts_personal_tokens').set({ revoked_at: toTime(at) })
+        .where('id', '=', id).where('user_id', '=', userId).where('revoked_at', 'is', null).executeTakeFirstOrThrow()
+      return numUpdatedRows === 1n
+    },
+
+    async revokeAllForUser (userId, at) {
+      const rows = await db.updateTable('accounts_personal_tokens').set({ revoked_at: toTime(at) })
+        .where('id', 'in', ofUser(userId)).where('revoked_at', 'is', null).returning('id').execute()
+      return rows.map(row => row.id)
+    },
+
+    async replace (id, userId, successor, oldExpiresAt) {
+      return await together(async db => {
+        const { numUpdatedRows } = await liveOf(db, id, userId, successor.createdAt).where('successor_id', 'is', null)
+          .set({ successor_id: successor.id, expires_at: toTime(oldExpiresAt) }).executeTakeFirstOrThrow()
+        if (numUpdatedRows === 0n) return false
+        await db.insertInto('accounts_personal_tokens').values(fromPersonalTokenRecord(successor, dialect)).execute()
+        return true
+      })
+    },
+
+    async carryOver (userId, fromEpoch, toEpoch) {
+      await db.updateTable('accounts_personal_tokens').set({ epoch: toEpoch })
+        .where('id', 'in', ofUser(userId)).where('epoch', '=', fromEpoch).where('revoked_at', 'is', null).execute()
+    },
+
+    async touch (uses) {
+      if (uses.length > 0) await dialect.touchTokens(db, uses)
+    },
+
+    async findNoticesDue (now, limit) {
+      const rows = await db.selectFrom('accounts_personal_tokens').selectAll()
+        .where('notice_at', '<=', toTime(now)).where('revoked_at', 'is', null)
+        .orderBy('notice_at').orderBy('id').limit(limit).execute()
+      return rows.map(toPersonalTokenRecord)
+    },
+
+    async advanceNotice (id, noticeAt, next) {
+      const { numUpdatedRows } = await db.updateTable('accounts_personal_tokens').set({ notice_at: next === null ? null : toTime(next) })
+        .where('id', '=', id).where('notice_at', '=', toTime(noticeAt)).executeTakeFirstOrThrow()
+      return numUpdatedRows === 1n
+    },
+
+    async deleteAllForUser (userId) {
+      const rows = await db.deleteFrom('accounts_personal_tokens').where('id', 'in', ofUser(userId)).returning(['id', 'revoked_at']).execute()
+      return rows.filter(row => row.revoked_at === null).map(row => row.id)
+    },
+
+    async deleteEnded (before) {
+      const ended = dialect.lock(db.selectFrom('accounts_personal_tokens').select('id')
+        .where(where => where.or([where('expires_at', '<', toTime(before)), where('revoked_at', '<', toTime(before))]))
+        .orderBy('id'))
+      const { numDeletedRows } = await db.deleteFrom('accounts_personal_tokens').where('id', 'in', ended).executeTakeFirstOrThrow()
+      return Number(numDeletedRows)
+    }
+  }
+}

@@ -1,0 +1,138 @@
+import { LRUCache } from 'lru-cache'
+import type { FastifyRequest } from 'fastify'
+import type { PersonalTokenDenial } from '../../types/hooks.ts'
+import type { PersonalTokenPrincipal } from '../../types/principal.ts'
+import type { PersonalTokenRecord } from '../../types/storage.ts'
+import { now } from '../clock.ts'
+import { FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED } from '../errors.ts'
+import type { Hooks } from '../hooks.ts'
+import type { Changes } from '../liveness/changes.ts'
+import type { Signals } from '../liveness/signals.ts'
+import { createStandings, type Standing } from '../liveness/standings.ts'
+import { canonicalAddress } from '../personal-tokens/addresses.ts'
+import { compileRules, decide, denyToken, type Rules } from '../personal-tokens/decide.ts'
+import type { TakeFromQuota } from '../personal-tokens/quota.ts'
+import type { Uses } from '../personal-tokens/uses.ts'
+import { readToken, refuseSecondHeaders } from '../requests/authorization.ts'
+import { clientAddress } from '../requests/client.ts'
+import { toUser } from '../sessions/records.ts'
+import type { GuardedStorage } from '../storage.ts'
+import type { PersonalTokens } from '../tokens/personal.ts'
+import type { Credential } from './credential.ts'
+
+export interface PersonalTokenCredentialDependencies {
+  readonly storage: GuardedStorage
+  readonly personalTokens: PersonalTokens
+  readonly changes: Changes
+  readonly signals: Signals
+  readonly uses: Uses
+  readonly takeFromQuota: TakeFromQuota
+  readonly hooks: Hooks
+  /** Tokens to remember at most. */
+  readonly capacity: number
+}
+
+/** A token that is known, good or bad, with what it rests on and what it proves. */
+interface Verdict {
+  readonly standing: Standing<PersonalTokenRecord>
+  readonly rules: Rules
+  readonly principal: PersonalTokenPrincipal
+}
+
+/** A personal token in the `Authorization` header, as `ApiToken` or `Bearer`. It never becomes a session (CVE-2023-31139). */
+export function createPersonalToken (dependencies: PersonalTokenCredentialDependencies): Credential {
+  const { storage, personalTokens, changes, signals, uses, takeFromQuota, hooks, capacity } = dependencies
+  const standings = createStandings<PersonalTokenRecord>(changes, capacity)
+  /**
+   * By the whole token. Only what the store knows gets in here, and that once, however the header is spelled: what somebody
+   * makes up can't push others out.
+   */
+  const verdicts = new LRUCache<string, Verdict>({ max: capacity })
+
+  return {
+    kind: 'personal-token',
+    isPresent ({ headers: { authorization } }) {
+      if (authorization === undefined) return false
+      const presented = readToken(authorization)
+      return presented !== null && (presented.scheme === 'apitoken' || personalTokens.isMeant(presented.token))
+    },
+    identify (request, _reply, demand) {
+      const { authorization } = request.headers
+      if (authorization === undefined) return null
+      refuseSecondHeaders(request)
+      const presented = readToken(authorization)
+      if (presented === null) return null
+      const verdict = verdicts.get(presented.token)
+      if (verdict !== undefined && standings.isUsable(verdict.standing, demand)) return accept(verdict, request)
+      return examine(presented.token, request)
+    }
+  }
+
+  /** Every limit is looked at on every request, also of a token that was let in a moment ago. */
+  function accept ({ standing, rules, principal }: Verdict, request: FastifyRequest): PersonalTokenPrincipal {
+    const { record, user } = standing
+    const { method, headers: { origin, referer } } = request
+    const address = rules.addresses === null ? null : canonicalAddress(request.ip)
+    const denial = decide(rules, user, { method, address, origin, referer }, now())
+    if (denial !== null) throw refuse(record, denial, request)
+    // Only now: who holds a stolen token and can't use it can't use up what its owner may ask for either.
+    takeFromQuota(record.id)
+    uses.note(record.id, request.ip)
+    return principal
+  }
+
+  async function examine (token: string, request: FastifyRequest): Promise<PersonalTokenPrincipal> {
+    const digests = personalTokens.digestsOf(token)
+    const standing = await find(digests)
+    if (standing === null) {
+      hooks.record('personal-token.unknown', { reason: digests.length === 0 ? 'malformed' : 'unknown', request })
+      throw new FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED()
+    }
+    const verdict = { standing, rules: compileRules(standing.record), principal: createPrincipal(standing, digests) }
+    verdicts.set(token, verdict)
+    return accept(verdict, request)
+  }
+
+  /** Digest before lookup: the store must never see the secret. */
+  async function find (digests: readonly string[]): Promise<Standing<PersonalTokenRecord> | null> {
+    for (const digest of digests) {
+      const standing = await standings.read(async () => {
+        const record = await storage.personalTokens!.findByDigest(digest)
+        const user = record === null ? null : await storage.users.find(record.userId)
+        return user === null ? null : { record: record!, user }
+      })
+      if (standing !== null) return standing
+    }
+    return null
+  }
+
+  /** The caller learns nothing but that it is refused. */
+  function refuse ({ id, userId }: PersonalTokenRecord, reason: PersonalTokenDenial, request: FastifyRequest): Error {
+    hooks.record('personal-token.refused', { userId, tokenId: id, reason, request })
+    hooks.notify('personalTokenRefused', { userId, tokenId: id, reason, at: new Date(now()), address: clientAddress(request), request })
+    return new FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED()
+  }
+
+  /** Shared by all requests with one token, hence frozen. */
+  function createPrincipal (standing: Standing<PersonalTokenRecord>, digests: readonly string[]): PersonalTokenPrincipal {
+    const { record, user } = standing
+    const { id, name, context, expiresAt } = record
+    let signal: AbortSignal | undefined
+    return Object.freeze<PersonalTokenPrincipal>({
+      via: 'personal-token',
+      user: toUser(user),
+      token: Object.freeze({ id, name, context, expiresAt }),
+      scopes: record.scopes === null ? null : Object.freeze([...record.scopes]),
+      authenticatedAt: record.createdAt,
+      get signal () {
+        signal ??= signals.create({ standing, expiresAt: expiresAt.getTime(), isGood })
+        return signal
+      }
+    })
+
+    async function isGood (): Promise<boolean> {
+      const standing = await find(digests)
+      return standing !== null && denyToken(standing.record, standing.user, now()) === null
+    }
+  }
+}

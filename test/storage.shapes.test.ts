@@ -1,0 +1,129 @@
+import t from 'tap'
+import { guardStorage } from '../lib/storage.ts'
+import { after, NOON, samplePersonalToken } from '../lib/testing/samples.ts'
+import type { Change, PersonalTokenRecord, PersonalTokenStore, Storage, Stores } from '../types/index.ts'
+
+const TOKEN = samplePersonalToken({ allowedMethods: ['GET'], scopes: [], noticeAt: after(30), lastUsedAt: NOON, lastUsedAddress: '192.0.2.1' })
+const { id, userId, digest } = TOKEN
+const none = async () => null
+
+/** A storage whose personal tokens answer everything with `value`. */
+const answering = (value: unknown): Storage => ({
+  users: Object.fromEntries(['find', 'findByEmail', 'create', 'update', 'changePassword', 'delete'].map(verb => [verb, none])),
+  sessions: Object.fromEntries(['create', 'find', 'listForUser', 'rotate', 'recover', 'revoke', 'revokeAllForUser', 'revokeOldest', 'deleteAllForUser', 'touch', 'deleteEnded'].map(verb => [verb, none])),
+  personalTokens: Object.fromEntries(Object.keys(CALLS).map(verb => [verb, async () => value]))
+}) as unknown as Storage
+
+const CALLS: { readonly [Verb in keyof PersonalTokenStore]: (tokens: PersonalTokenStore) => Promise<unknown> } = {
+  create: async tokens => await tokens.create(TOKEN, 1),
+  find: async tokens => await tokens.find(id),
+  findByDigest: async tokens => await tokens.findByDigest(digest),
+  listForUser: async tokens => await tokens.listForUser(userId),
+  update: async tokens => await tokens.update(id, userId, {}, NOON),
+  revoke: async tokens => await tokens.revoke(id, userId, NOON),
+  revokeAllForUser: async tokens => await tokens.revokeAllForUser(userId, NOON),
+  replace: async tokens => await tokens.replace(id, userId, TOKEN, NOON),
+  carryOver: async tokens => await tokens.carryOver(userId, 0, 1),
+  touch: async tokens => await tokens.touch([]),
+  findNoticesDue: async tokens => await tokens.findNoticesDue(NOON, 1),
+  advanceNotice: async tokens => await tokens.advanceNotice(id, NOON, null),
+  deleteAllForUser: async tokens => await tokens.deleteAllForUser(userId),
+  deleteEnded: async tokens => await tokens.deleteEnded(NOON)
+}
+
+/** What is believed, of each verb; of verbs that answer nothing, anything. */
+const TRUTHS: { readonly [Verb in keyof PersonalTokenStore]: readonly unknown[] } = {
+  create: ['created', 'limit-reached'],
+  find: [null, TOKEN, { ...TOKEN, revokedAt: NOON }],
+  findByDigest: [null, TOKEN],
+  listForUser: [[], [TOKEN, TOKEN]],
+  update: [null, TOKEN],
+  revoke: [true, false],
+  revokeAllForUser: [[], [id]],
+  replace: [true, false],
+  carryOver: [undefined],
+  touch: [undefined],
+  findNoticesDue: [[], [TOKEN]],
+  advanceNotice: [true, false],
+  deleteAllForUser: [[], [id]],
+  deleteEnded: [0]
+}
+/** What no verb that answers something may say, and what else the verb may not. */
+const ODD = [undefined, {}, [undefined], [[]], [{}], 'null', { message: 'not found' }]
+const LIES: { readonly [Verb in keyof PersonalTokenStore]?: readonly unknown[] } = {
+  create: [null, true, 1, 'update', TOKEN],
+  find: [true, 0, 'created', [], [TOKEN]],
+  findByDigest: [true, 0, 'created', [], [TOKEN]],
+  listForUser: [null, true, TOKEN, [null]],
+  update: [true, 0, 'created', [], [TOKEN]],
+  revoke: [null, 0, 1, 'true', TOKEN],
+  revokeAllForUser: [null, true, id, 1, [1], [TOKEN]],
+  replace: [null, 0, 1, 'true', TOKEN],
+  findNoticesDue: [null, true, TOKEN, [null]],
+  advanceNotice: [null, 0, 1, 'true', TOKEN],
+  deleteAllForUser: [null, true, id, 1, [1], [TOKEN]],
+  deleteEnded: [null, true, '0', []]
+}
+
+/** A record with one field that is not what it should be. */
+const DISTORTIONS: ReadonlyArray<Partial<Record<keyof PersonalTokenRecord, unknown>>> = [
+  { id: 1 }, { userId: null }, { name: undefined }, { digest: null }, { context: 'mobile' }, { context: undefined }, { epoch: '0' }, { epoch: NaN }, { epoch: null },
+  ...(['allowedMethods', 'allowedIps', 'allowedReferrers', 'scopes'] as const).flatMap(list => [undefined, '["GET"]', {}, [1], [null], false].map(value => ({ [list]: value }))),
+  ...(['createdAt', 'expiresAt'] as const).flatMap(date => [undefined, null, 0, NOON.toISOString(), new Date(NaN)].map(value => ({ [date]: value }))),
+  ...(['lastUsedAt', 'noticeAt', 'revokedAt'] as const).flatMap(date => [undefined, 0, false, NOON.toISOString(), new Date(NaN)].map(value => ({ [date]: value }))),
+  { lastUsedAddress: undefined }, { successorId: 7 }
+]
+
+async function call (verb: keyof PersonalTokenStore, value: unknown): Promise<unknown> {
+  return await CALLS[verb](guardStorage(answering(value), () => {}).personalTokens!)
+}
+
+t.test('F-31 of personal tokens the boundary believes what is whole', async t => {
+  for (const [verb, values] of Object.entries(TRUTHS)) for (const value of values) t.equal(await call(verb as keyof PersonalTokenStore, value), value, verb)
+})
+
+t.test('F-31 and what is not, or not what was asked for, is 503', async t => {
+  const refused = async (verb: keyof PersonalTokenStore, value: unknown, title: string) => { await t.rejects(call(verb, value), { code: 'FST_ACCOUNTS_STORAGE_UNAVAILABLE' }, title) }
+  for (const [verb, lies] of Object.entries(LIES)) for (const lie of [...ODD, ...lies]) await refused(verb as keyof PersonalTokenStore, lie, `${verb} ${JSON.stringify(lie)}`)
+  for (const distortion of DISTORTIONS) {
+    const record = { ...TOKEN, ...distortion }
+    for (const [verb, value] of [['find', record], ['findByDigest', record], ['update', record], ['listForUser', [TOKEN, record]], ['findNoticesDue', [record]]] as const) await refused(verb, value, `${verb} ${JSON.stringify(distortion)}`)
+  }
+  const other = { ...samplePersonalToken(), noticeAt: NOON }
+  await refused('find', { ...TOKEN, id: other.id }, 'another id')
+  await refused('findByDigest', { ...TOKEN, digest: other.digest }, 'another digest')
+  await refused('listForUser', [{ ...TOKEN, userId: other.userId }], 'another user\'s')
+  await refused('update', { ...TOKEN, id: other.id }, 'another id')
+  await refused('update', { ...TOKEN, userId: other.userId }, 'another user\'s')
+  await refused('update', { ...TOKEN, revokedAt: NOON }, 'a revoked one was not changed')
+  await refused('findNoticesDue', [{ ...TOKEN, noticeAt: null }], 'one that needs no notice')
+  await refused('findNoticesDue', [{ ...TOKEN, revokedAt: NOON }], 'a revoked one')
+})
+
+t.test('a store of personal tokens that lacks a verb is refused by name at start', async t => {
+  const storage = answering(null)
+  for (const verb of Object.keys(CALLS)) {
+    const { [verb as keyof PersonalTokenStore]: _, ...rest } = storage.personalTokens!
+    t.throws(() => guardStorage({ ...storage, personalTokens: rest as PersonalTokenStore }, () => {}), { code: 'FST_ACCOUNTS_OPTION_INVALID', message: `Option "storage.personalTokens.${verb}" is missing` })
+  }
+})
+
+t.test('J-11 what changed is published unless the feed sees its store by itself, or there is none', async t => {
+  const changes = [{ kind: 'user', userId }, { kind: 'session', sessionId: 's' }, { kind: 'personal-token', tokenId: id }] as const
+  const publish = async (seen: ReadonlyArray<keyof Stores>, stores: Partial<Stores> = {}) => {
+    const published: Change[] = []
+    const storage: Storage = { ...answering(null), ...stores }
+    const feed: Storage['feed'] = { subscribe: () => () => {}, isCurrent: () => true, publish: async change => { published.push(change) }, sees: store => seen.some(name => storage[name] === store) }
+    const guarded = guardStorage({ ...storage, feed }, () => {})
+    for (const change of changes) await guarded.publish(change)
+    return published.map(({ kind }) => kind)
+  }
+  t.strictSame(await publish([]), ['user', 'session', 'personal-token'])
+  t.strictSame(await publish(['users']), ['session', 'personal-token'])
+  t.strictSame(await publish(['users', 'sessions']), ['personal-token'])
+  t.strictSame(await publish(['personalTokens']), ['user', 'session'])
+  const { personalTokens: _, ...without } = answering(null)
+  const published: Change[] = []
+  await guardStorage({ ...without, feed: { subscribe: () => () => {}, isCurrent: () => true, publish: async change => { published.push(change) } } }, () => {}).publish(changes[2])
+  t.strictSame(published, [])
+})
