@@ -121,7 +121,7 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
       scopes: null,
       authenticatedAt: session.authenticatedAt,
       get signal () {
-        signal ??= signals.create({ standing, expiresAt, isGood: async () => await liveness.resolve(session.id, user.id, 'strict') !== null })
+        signal ??= signals.create({ standing, expiresAt, goodUntil: async () => await liveness.resolve(session.id, user.id, 'strict') === null ? null : expiresAt })
         return signal
       }
     })

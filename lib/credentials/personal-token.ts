@@ -125,14 +125,14 @@ export function createPersonalToken (dependencies: PersonalTokenCredentialDepend
       scopes: record.scopes === null ? null : Object.freeze([...record.scopes]),
       authenticatedAt: record.createdAt,
       get signal () {
-        signal ??= signals.create({ standing, expiresAt: expiresAt.getTime(), isGood })
+        signal ??= signals.create({ standing, expiresAt: expiresAt.getTime(), goodUntil })
         return signal
       }
     })
 
-    async function isGood (): Promise<boolean> {
+    async function goodUntil (): Promise<number | null> {
       const standing = await find(digests)
-      return standing !== null && denyToken(standing.record, standing.user, now()) === null
+      return standing !== null && denyToken(standing.record, standing.user, now()) === null ? standing.record.expiresAt.getTime() : null
     }
   }
 }

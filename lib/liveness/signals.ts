@@ -5,10 +5,10 @@ import { subjectOf, type Standing } from './standings.ts'
 /** A credential in use by a stream or socket. */
 interface Held {
   readonly standing: Standing
-  /** Milliseconds. */
+  /** Milliseconds, as far as is known when it is made. */
   readonly expiresAt: number
-  /** Ask the store whether it is still good. */
-  isGood (): Promise<boolean>
+  /** Ask the store whether it is still good, and until when (milliseconds): that may have been changed. `null`: no more. */
+  goodUntil (): Promise<number | null>
 }
 
 /** Abort signals of credentials in use by streams and sockets. */
@@ -19,7 +19,7 @@ export interface Signals {
   close (): void
 }
 
-interface Watch extends Omit<Held, 'standing'> { readonly subject: Subject, readonly controller: AbortController, suspect: boolean }
+interface Watch extends Pick<Held, 'goodUntil'> { readonly subject: Subject, readonly controller: AbortController, expiresAt: number, suspect: boolean }
 
 /**
  * A stream makes no requests by which a change could be noticed, so while there are any we look by ourselves. A feed
@@ -54,7 +54,9 @@ export function createSignals (changes: Changes): Signals {
 
   async function recheck (watch: Watch): Promise<void> {
     try {
-      if (!await watch.isGood()) end(watch, 'The credential was revoked')
+      const expiresAt = await watch.goodUntil()
+      if (expiresAt === null) end(watch, 'The credential was revoked')
+      else watch.expiresAt = expiresAt
       watch.suspect = false
     } catch {
       // The store is down: it stays suspect and is looked at again with the next tick.
