@@ -14,8 +14,8 @@ import { sqliteStorage } from 'fastify-accounts/kysely'
 export async function build (options, { portals = ['http://localhost:8080'] } = {}) {
   const app = Fastify()
 
-  // Before accounts, which would ask for a token that no preflight carries (with `protect: 'all'`), and whose refusals no
-  // page could read. Never `credentials`: no page of another site has any business with somebody's cookies.
+  // Before accounts: with `protect: 'all'` those would ask for a token that no preflight carries, and no page could read
+  // that it was refused. Never `credentials`: no page of another site has any business with somebody's cookies.
   await app.register(cors, { origin: portals, methods: ['GET'], allowedHeaders: ['authorization'] })
 
   await app.register(accounts, {
