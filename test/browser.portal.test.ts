@@ -162,7 +162,7 @@ t.test('D3 T-04 without a browser: who sends no referrer is refused, who forges 
   for (const [path, method, expected] of [
     ['/patients', 'GET', 403], ['/figures', 'OPTIONS', 400], ['/auth/tokens', 'GET', 401], ['/auth/tokens', 'POST', 401], ['/auth/sessions', 'GET', 401], ['/auth/me/export', 'GET', 401], ['/auth/me', 'PATCH', 401]
   ] as const) t.equal(await ask({ referer }, path, method), expected, `${method} ${path}`)
-  t.equal(await ask({ referer }, '/auth/me'), 200, 'its own account is as public as the token, as the example says')
+  t.equal(await ask({ referer }, '/auth/me'), 403, 'whose it is is not told to everybody')
 })
 
 t.test('D3 the curl lines at the top of api.js make the token, and the portal does not start without it', async t => {
