@@ -155,7 +155,7 @@ t.test('V-05 any number of tokens that somebody has made up leaves nothing behin
   for (let index = 0; index < 2000; index++) await knock(`ApiToken pat_${index}`)
   const before = heapUsed()
   let letIn = 0
-  for (let index = 0; index < 2 * TOKENS; index++) if (await knock(`ApiToken pat_${String(index).padStart(42, 'x')}`)) letIn++
+  for (let index = 0; index < TOKENS; index++) if (await knock(`ApiToken pat_${String(index).padStart(42, 'x')}`)) letIn++
   // Well-formed, so that the store is asked.
   for (let index = 0; index < TOKENS / 10; index++) if (await knock(`Bearer ${personalTokens.mint().token}`)) letIn++
   const grown = heapUsed() - before
