@@ -38,7 +38,7 @@ export const SHAPES: { readonly [Name in keyof Stores]-?: { readonly [Verb in ke
     update: (value, [id, userId]) => value === null || (isPersonalToken(value) && value.id === id && value.userId === userId && value.revokedAt === null),
     revoke: isBoolean,
     revokeAllForUser: isIds,
-    replace: isBoolean,
+    replace: value => value === 'replaced' || value === 'limit-reached' || value === 'not-found',
     carryOver: () => true,
     touch: () => true,
     findNoticesDue: value => Array.isArray(value) && value.every(one => isPersonalToken(one) && one.noticeAt !== null && one.revokedAt === null),

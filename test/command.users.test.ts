@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { PASSWORD } from './support/app.ts'
 import { command, createDatabase } from './support/command.ts'
@@ -40,6 +41,8 @@ t.test('user list shows people a table and programs JSON; what users call themse
   const { app } = await serve()
   const { users } = app.accounts
   for (let index = 0; index < 120; index++) await users.create({ email: `crowd${index}@example.org` })
+  // Of one moment the order is that of random ids.
+  await setTimeout(2)
   const { id } = await users.create({ email: 'eve@example.com', username: 'eve', name: 'E\u202eve\u200b', roles: ['editor', 'author'] })
   await users.update(id, { disabled: true })
   const all = await list()

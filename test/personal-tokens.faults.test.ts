@@ -48,7 +48,7 @@ const LIES: Readonly<Record<string, Fault>> = {
 }
 
 /** Lies that can't be told from the truth: of verbs that answer nothing, or whether they did something. */
-const isCredible = (verb: string, kind: string) => (/\.(revoke|replace)$/.test(verb) && kind === 'answers true') || (verb.endsWith('.enqueue') && kind.startsWith('answers'))
+const isCredible = (verb: string, kind: string) => (verb.endsWith('.revoke') && kind === 'answers true') || (verb.endsWith('.enqueue') && kind.startsWith('answers'))
 
 interface Ready { readonly id: string, readonly browser: Client, readonly token: string, readonly tokenId: string }
 

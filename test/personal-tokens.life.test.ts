@@ -137,6 +137,20 @@ t.test('a token is replaced: the old one ends now, or after an overlap, and has 
   t.match((await browser.post('/auth/tokens', { name: 'x', context: 'server' })).json(), { code: 'FST_ACCOUNTS_FRESH_LOGIN_REQUIRED' }, 'an hour after signing in')
 })
 
+t.test('T-15 rotating the newest again and again does not get round the limit', async t => {
+  const clock = holdClock(t)
+  const { app, browser, rotate } = await create(t, { personalTokens: { maxPerUser: 2 } })
+  const first = await makeToken(browser)
+  await makeToken(browser)
+  const second = (await rotate(first, { overlap: '1h' })).json<MadeToken>()
+  const refused = await rotate(second, { overlap: '1h' })
+  t.match([refused.statusCode, refused.json()], [409, { code: 'FST_ACCOUNTS_PERSONAL_TOKEN_LIMIT_REACHED' }])
+  t.strictSame([await statusOf(app, first.token), await statusOf(app, second.token)], [200, 200], 'nothing was lost')
+  await browser.request('DELETE', `/auth/tokens/${first.personalToken.id}`)
+  clock.advance(MINUTE)
+  t.equal((await rotate(second, { overlap: '1h' })).statusCode, 201)
+})
+
 t.test('an overlap that is none is refused, and none goes beyond the end of the old one', async t => {
   const { app, browser, rotate } = await create(t)
   const token = await makeToken(browser, { expiresAt: iso(HOUR) })

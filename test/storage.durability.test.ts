@@ -51,7 +51,7 @@ t.test('F-11 what ends a session or changes an account is on the disk before it 
       ['update', async () => await tokens.update(token.id, user.id, { name: 'other' }, NOON)],
       ['carryOver', async () => await tokens.carryOver(user.id, 0, 1)],
       ['advanceNotice', async () => await tokens.advanceNotice(token.id, after(30), null)],
-      ['replace', async () => await tokens.replace(token.id, user.id, samplePersonalToken({ userId: user.id }), after(60))],
+      ['replace', async () => await tokens.replace(token.id, user.id, samplePersonalToken({ userId: user.id }), after(60), 9)],
       ['revoke', async () => await tokens.revoke(token.id, user.id, after(1))],
       ['revokeAllForUser', async () => await tokens.revokeAllForUser(user.id, after(1))],
       ['deleteEnded', async () => await tokens.deleteEnded(after(2))],

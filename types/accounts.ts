@@ -231,7 +231,7 @@ export interface Accounts {
     /**
      * Make another with the same limits and a life as long, in the place of this one, which goes on for `overlap`, at most to
      * its own end. `null`: no such live token of this user, or it has been replaced already.
-     * @throws {FST_ACCOUNTS_INPUT_INVALID}
+     * @throws {FST_ACCOUNTS_INPUT_INVALID}, {FST_ACCOUNTS_PERSONAL_TOKEN_LIMIT_REACHED} when as many others are live
      */
     rotate (userId: string, id: string, options?: { readonly overlap?: Duration }, context?: ServiceContext): Promise<CreatedPersonalToken | null>
   }

@@ -5,29 +5,14 @@
  * A token is live at a moment when it is not revoked and that moment is before `expiresAt`. Whether its owner may still use
  * it is not for the store to say.
  */
+import type { PersonalToken } from './principal.ts'
 
-export interface PersonalTokenRecord {
-  readonly id: string
+export interface PersonalTokenRecord extends PersonalToken {
   readonly userId: string
-  readonly name: string
   /** HMAC-SHA-256 of the token, unique. The token itself is never stored. */
   readonly digest: string
-  /** Where it is to be used; never changes. */
-  readonly context: 'server' | 'browser'
-  /** `null`: not limited. The same goes for the next three. */
-  readonly allowedMethods: readonly string[] | null
-  /** Addresses and networks (CIDR) in canonical form; only for `server`. */
-  readonly allowedIps: readonly string[] | null
-  /** Serialized origins (RFC 6454, 6.2); only for `browser`. */
-  readonly allowedReferrers: readonly string[] | null
-  readonly scopes: readonly string[] | null
   /** The user's epoch when it was made, or that it was carried over to: at another one it is dead. */
   readonly epoch: number
-  readonly createdAt: Date
-  readonly expiresAt: Date
-  /** Batched: at most ten seconds behind. */
-  readonly lastUsedAt: Date | null
-  readonly lastUsedAddress: string | null
   /** When its owner is next to be told that it ends; `null`: not any more. */
   readonly noticeAt: Date | null
   /** The token that was made in its place; there is at most one. */
@@ -60,9 +45,10 @@ export interface PersonalTokenStore {
   revokeAllForUser (userId: string, at: Date): Promise<string[]>
   /**
    * Insert `successor`, note it as the successor of `id`, and let that end at `oldExpiresAt`, all together, if it is a token
-   * of that user that is live at `successor.createdAt` and has no successor yet: of racers exactly one. `false`: it is not.
+   * of that user and of the successor's epoch that is live at `successor.createdAt` and has no successor yet: of racers
+   * exactly one, else `not-found`. As in `create` the user has at most `limit` such tokens besides the old one.
    */
-  replace (id: string, userId: string, successor: PersonalTokenRecord, oldExpiresAt: Date): Promise<boolean>
+  replace (id: string, userId: string, successor: PersonalTokenRecord, oldExpiresAt: Date, limit: number): Promise<'replaced' | 'limit-reached' | 'not-found'>
   /** Move the tokens of one epoch of a user, but for those that were revoked, to another: a change of the password that is not to end them. */
   carryOver (userId: string, fromEpoch: number, toEpoch: number): Promise<void>
   /** Move the last use forward, never back; unknown ids are passed over. Nobody needs to hear of it. */

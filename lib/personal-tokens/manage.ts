@@ -21,7 +21,7 @@ export interface PersonalTokenManagement {
   update (userId: string, id: string, given: PersonalTokenUpdate, request: FastifyRequest | null): Promise<PersonalToken | null>
   revoke (userId: string, id: string, request: FastifyRequest | null): Promise<boolean>
   revokeAll (userId: string, request: FastifyRequest | null): Promise<number>
-  /** @throws {FST_ACCOUNTS_INPUT_INVALID} for what is no duration */
+  /** @throws {FST_ACCOUNTS_INPUT_INVALID} for what is no duration, {FST_ACCOUNTS_PERSONAL_TOKEN_LIMIT_REACHED} */
   rotate (userId: string, id: string, overlap: Duration | undefined, request: FastifyRequest | null): Promise<CreatedPersonalToken | null>
 }
 
@@ -108,7 +108,9 @@ export function createManagement ({ settings, storage, personalTokens, changes, 
       const { name, context, allowedMethods, allowedIps, allowedReferrers, scopes } = old
       const record: PersonalTokenRecord = { ...blank(at), name, context, allowedMethods, allowedIps, allowedReferrers, scopes, id: randomId(), userId, digest, epoch: user.epoch, expiresAt, noticeAt: nextNotice(expiresAt, at.getTime()) }
       const isReplaced = await storage.atomically(async stores => {
-        const isReplaced = await stores.personalTokens!.replace(id, userId, record, new Date(Math.min(old.expiresAt.getTime(), at.getTime() + overlapMs)))
+        const outcome = await stores.personalTokens!.replace(id, userId, record, new Date(Math.min(old.expiresAt.getTime(), at.getTime() + overlapMs)), settings.maxPerUser)
+        if (outcome === 'limit-reached') throw new FST_ACCOUNTS_PERSONAL_TOKEN_LIMIT_REACHED(settings.maxPerUser)
+        const isReplaced = outcome === 'replaced'
         if (isReplaced) await post.enqueue(stores, { kind: 'personal-token-created', user, token: record, request })
         return isReplaced
       })

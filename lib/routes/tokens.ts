@@ -73,7 +73,7 @@ export function addTokens (app: FastifyInstance, { guard, personalTokens }: Rout
     guard: freshly,
     body: RotateTokenBody,
     answers: { 201: CreatedTokenAnswer },
-    errors: [401, 403, 404, 413, 415],
+    errors: [401, 403, 404, 409, 413, 415],
     async handle (request, reply, { overlap }) {
       const { userId, id } = named(request)
       const created = found(await personalTokens.rotate(userId, id, overlap, request))

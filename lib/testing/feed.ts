@@ -65,7 +65,7 @@ export const feedCases: readonly ContractCase[] = [
         async () => await tokens.update(id, userId, { scopes: ['read'] }, NOON),
         async () => await tokens.update(id, userId, { expiresAt: after(1800) }, NOON),
         async () => await tokens.carryOver(userId, 0, 1),
-        async () => await tokens.replace(id, userId, samplePersonalToken({ userId }), after(60)),
+        async () => await tokens.replace(id, userId, samplePersonalToken({ userId, epoch: 1 }), after(60), 9),
         async () => await tokens.revoke(id, userId, after(1))
       ]) ok(await listen(storage, heard => heard.kind === 'personal-token' && heard.tokenId === id, change), String(change))
     }

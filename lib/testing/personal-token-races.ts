@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
+import { deepEqual, equal, rejects } from 'node:assert/strict'
 import { after, createUser, NOON, race, sampleId, samplePersonalToken } from './samples.ts'
 import type { ContractCase } from './storage-contract.ts'
 
@@ -30,9 +30,9 @@ export const personalTokenRaceCases: readonly ContractCase[] = [
       const old = samplePersonalToken()
       await tokens.create(old, 1)
       const successors = Array.from({ length: 16 }, () => samplePersonalToken({ userId: old.userId, createdAt: after(5) }))
-      const outcomes = await race(16, async index => await tokens.replace(old.id, old.userId, successors[index]!, after(60)))
-      deepEqual(outcomes.filter(Boolean), [true])
-      const winner = successors[outcomes.indexOf(true)]!
+      const outcomes = await race(16, async index => await tokens.replace(old.id, old.userId, successors[index]!, after(60), 1))
+      deepEqual(outcomes.toSorted().slice(-2), ['not-found', 'replaced'])
+      const winner = successors[outcomes.indexOf('replaced')]!
       deepEqual((await tokens.listForUser(old.userId)).map(({ id }) => id), [winner.id, old.id])
       equal((await tokens.find(old.id))?.successorId, winner.id)
     }
@@ -59,7 +59,7 @@ export const personalTokenRaceCases: readonly ContractCase[] = [
           tokens.update(token.id, token.userId, { expiresAt: after(9999) }, NOON),
           tokens.carryOver(token.userId, 0, 1),
           tokens.touch([{ id: token.id, lastUsedAt: after(1), lastUsedAddress: null }]),
-          tokens.replace(token.id, token.userId, samplePersonalToken(), after(9999)),
+          tokens.replace(token.id, token.userId, samplePersonalToken({ userId: token.userId }), after(9999), 9),
           tokens.revoke(token.id, token.userId, after(1))
         ])
         deepEqual((await tokens.find(token.id))?.revokedAt, after(1))
@@ -96,13 +96,14 @@ export const personalTokenRaceCases: readonly ContractCase[] = [
     async run (storage) {
       const { personalTokens: tokens } = storage
       if (tokens === undefined || storage.atomically === undefined) return
-      const [kept, fresh, successor] = [samplePersonalToken(), samplePersonalToken(), samplePersonalToken()]
+      const [kept, fresh] = [samplePersonalToken(), samplePersonalToken()]
+      const successor = samplePersonalToken({ userId: kept.userId })
       await tokens.create(kept, 1)
       const failure = new RangeError('half-way')
       await rejects(storage.atomically(storage, async stores => {
         await createUser(stores.users)
         equal(await stores.personalTokens!.create(fresh, 1), 'created')
-        ok(await stores.personalTokens!.replace(kept.id, kept.userId, successor, after(60)))
+        equal(await stores.personalTokens!.replace(kept.id, kept.userId, successor, after(60), 1), 'replaced')
         throw failure
       }), failure)
       deepEqual([{ ...await tokens.find(kept.id) }, await tokens.find(fresh.id), await tokens.find(successor.id)], [kept, null, null])

@@ -93,7 +93,7 @@ export const personalTokenCases: readonly ContractCase[] = [
       for (const [token, userId] of [[live!, 'somebody else'], [live!, revoked!.userId], [revoked!, revoked!.userId], [expired!, expired!.userId], [samplePersonalToken(), 'nobody']] as const) {
         const successor = samplePersonalToken({ userId, createdAt: after(10) })
         equal(await tokens.update(token.id, userId, { name: 'taken', expiresAt: after(9999) }, after(10)), null)
-        equal(await tokens.replace(token.id, userId, successor, after(20)), false)
+        equal(await tokens.replace(token.id, userId, successor, after(20), 9), 'not-found')
         equal(await tokens.find(successor.id), null)
         if (token !== expired) equal(await tokens.revoke(token.id, userId, after(10)), false)
       }
@@ -118,12 +118,38 @@ export const personalTokenCases: readonly ContractCase[] = [
       if (tokens === undefined) return
       const [old, taken] = await createTokens(tokens, {}, {})
       const broken = samplePersonalToken({ userId: old!.userId, createdAt: after(5), digest: taken!.digest })
-      await rejects(tokens.replace(old!.id, old!.userId, broken, after(60)))
+      await rejects(tokens.replace(old!.id, old!.userId, broken, after(60), 9))
       deepEqual([{ ...await tokens.find(old!.id) }, await tokens.find(broken.id)], [old, null])
       const successor = samplePersonalToken({ userId: old!.userId, createdAt: after(5), name: 'new', scopes: ['read'] })
-      equal(await tokens.replace(old!.id, old!.userId, successor, after(60)), true)
+      equal(await tokens.replace(old!.id, old!.userId, successor, after(60), 1), 'replaced')
       deepEqual([{ ...await tokens.find(old!.id) }, { ...await tokens.find(successor.id) }], [{ ...old!, successorId: successor.id, expiresAt: after(60) }, successor])
-      equal(await tokens.replace(old!.id, old!.userId, samplePersonalToken({ userId: old!.userId, createdAt: after(5) }), after(60)), false)
+      equal(await tokens.replace(old!.id, old!.userId, samplePersonalToken({ userId: old!.userId, createdAt: after(5) }), after(60), 9), 'not-found')
+    }
+  },
+  {
+    title: 'a personal token of an epoch that is over is not replaced: a change of the password came first',
+    async run ({ personalTokens: tokens }) {
+      if (tokens === undefined) return
+      const [old] = await createTokens(tokens, { epoch: 3 })
+      for (const epoch of [2, 4]) {
+        const successor = samplePersonalToken({ userId: old!.userId, epoch })
+        equal(await tokens.replace(old!.id, old!.userId, successor, after(60), 9), 'not-found')
+        deepEqual([{ ...await tokens.find(old!.id) }, await tokens.find(successor.id)], [old, null])
+      }
+    }
+  },
+  {
+    title: 'replacing personal tokens that live on does not get round the limit',
+    async run ({ personalTokens: tokens }) {
+      if (tokens === undefined) return
+      const userId = sampleId()
+      const [old] = await createTokens(tokens, { userId }, { userId }, { userId, epoch: 4 }, { userId, revokedAt: NOON }, { userId, expiresAt: after(5) }, {})
+      const [second, third] = [5, 6].map(seconds => samplePersonalToken({ userId, createdAt: after(seconds) }))
+      equal(await tokens.replace(old!.id, userId, second!, after(60), 2), 'replaced')
+      equal(await tokens.replace(second!.id, userId, third!, after(60), 2), 'limit-reached')
+      deepEqual([{ ...await tokens.find(second!.id) }, await tokens.find(third!.id)], [second, null])
+      const late = samplePersonalToken({ userId, createdAt: after(60) })
+      equal(await tokens.replace(second!.id, userId, late, after(90), 2), 'replaced', 'the first one has ended')
     }
   },
   {

@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely'
-import type { PersonalTokenStore } from '../../../types/storage.ts'
+import type { PersonalTokenRecord, PersonalTokenStore } from '../../../types/storage.ts'
 import type { Dialect } from './dialects.ts'
 import { fromPersonalTokenChange, fromPersonalTokenRecord, toPersonalTokenRecord } from './personal-token-row.ts'
 import type { Tables } from './tables.ts'
@@ -13,16 +13,13 @@ export function kyselyPersonalTokens (db: Kysely<Tables>, dialect: Dialect): Per
     return row === undefined ? null : toPersonalTokenRecord(row)
   }
 
-  const liveOf = (db: Kysely<Tables>, id: string, userId: string, at: Date) => db.updateTable('accounts_personal_tokens')
-    .where('id', '=', id).where('user_id', '=', userId).where('revoked_at', 'is', null).where('expires_at', '>', toTime(at))
-
   /**
    * Statements of racers don't see each other's rows before they are committed, and there may be no row to lock: the
    * users may be in a store of the host's. So whoever counts the tokens of a user does it alone.
    */
   async function aloneWith<T> (userId: string, work: (db: Kysely<Tables>) => Promise<T>): Promise<T> {
-    if (dialect.name === 'sqlite') return await work(db)
     const lockAndWork = async (transaction: Kysely<Tables>) => {
+      if (dialect.name === 'sqlite') return await work(transaction)
       // Such locks belong to the whole database; who meets another's key waits, no more.
       await sql`select pg_advisory_xact_lock(hashtextextended(${`fastify-accounts personal tokens of ${userId}`}::text, 0))`.execute(transaction)
       return await work(transaction)
@@ -31,21 +28,22 @@ export function kyselyPersonalTokens (db: Kysely<Tables>, dialect: Dialect): Per
     return db.isTransaction ? await lockAndWork(db) : await db.transaction().setIsolationLevel('read committed').execute(lockAndWork)
   }
 
-  const together = async <T>(work: (db: Kysely<Tables>) => Promise<T>) => db.isTransaction ? await work(db) : await db.transaction().execute(work)
+  /** To be called by one alone: what a token of the user is inserted beside, other than `exceptId`. */
+  async function insertBelow (db: Kysely<Tables>, token: PersonalTokenRecord, limit: number, exceptId: string | null): Promise<boolean> {
+    const row = fromPersonalTokenRecord(token, dialect)
+    const live = db.selectFrom('accounts_personal_tokens').select(select => select.fn.countAll().as('count'))
+      .where('user_id', '=', token.userId).where('epoch', '=', token.epoch).where('revoked_at', 'is', null).where('expires_at', '>', toTime(token.createdAt))
+    const { numAffectedRows } = await sql`insert into ${sql.table('accounts_personal_tokens')} (${sql.join(Object.keys(row).map(column => sql.ref(column)))})
+      select ${sql.join(Object.values(row))} where ${exceptId === null ? live : live.where('id', '!=', exceptId)} < ${limit}`.execute(db)
+    return numAffectedRows === 1n
+  }
 
   return {
     find: id => findBy('id', id),
     findByDigest: digest => findBy('digest', digest),
 
     async create (token, limit) {
-      const row = fromPersonalTokenRecord(token, dialect)
-      return await aloneWith(token.userId, async db => {
-        const live = db.selectFrom('accounts_personal_tokens').select(select => select.fn.countAll().as('count'))
-          .where('user_id', '=', token.userId).where('epoch', '=', token.epoch).where('revoked_at', 'is', null).where('expires_at', '>', toTime(token.createdAt))
-        const { numAffectedRows } = await sql`insert into ${sql.table('accounts_personal_tokens')} (${sql.join(Object.keys(row).map(column => sql.ref(column)))})
-          select ${sql.join(Object.values(row))} where ${live} < ${limit}`.execute(db)
-        return numAffectedRows === 1n ? 'created' : 'limit-reached'
-      })
+      return await aloneWith(token.userId, async db => await insertBelow(db, token, limit, null) ? 'created' : 'limit-reached')
     },
 
     async listForUser (userId) {
@@ -56,7 +54,9 @@ export function kyselyPersonalTokens (db: Kysely<Tables>, dialect: Dialect): Per
 
     async update (id, userId, change, at) {
       // A statement sets something, also where nothing is to change.
-      const row = await liveOf(db, id, userId, at).set({ id, ...fromPersonalTokenChange(change, dialect) }).returningAll().executeTakeFirst()
+      const row = await db.updateTable('accounts_personal_tokens').set({ id, ...fromPersonalTokenChange(change, dialect) })
+        .where('id', '=', id).where('user_id', '=', userId).where('revoked_at', 'is', null).where('expires_at', '>', toTime(at))
+        .returningAll().executeTakeFirst()
       return row === undefined ? null : toPersonalTokenRecord(row)
     },
 
@@ -72,13 +72,14 @@ export function kyselyPersonalTokens (db: Kysely<Tables>, dialect: Dialect): Per
       return rows.map(row => row.id)
     },
 
-    async replace (id, userId, successor, oldExpiresAt) {
-      return await together(async db => {
-        const { numUpdatedRows } = await liveOf(db, id, userId, successor.createdAt).where('successor_id', 'is', null)
-          .set({ successor_id: successor.id, expires_at: toTime(oldExpiresAt) }).executeTakeFirstOrThrow()
-        if (numUpdatedRows === 0n) return false
-        await db.insertInto('accounts_personal_tokens').values(fromPersonalTokenRecord(successor, dialect)).execute()
-        return true
+    async replace (id, userId, successor, oldExpiresAt, limit) {
+      return await aloneWith(userId, async db => {
+        const old = await dialect.lock(db.selectFrom('accounts_personal_tokens').select('id').where('id', '=', id).where('user_id', '=', userId)
+          .where('epoch', '=', successor.epoch).where('revoked_at', 'is', null).where('expires_at', '>', toTime(successor.createdAt)).where('successor_id', 'is', null)).executeTakeFirst()
+        if (old === undefined) return 'not-found'
+        if (!await insertBelow(db, successor, limit, id)) return 'limit-reached'
+        await db.updateTable('accounts_personal_tokens').set({ successor_id: successor.id, expires_at: toTime(oldExpiresAt) }).where('id', '=', id).execute()
+        return 'replaced'
       })
     },
 
