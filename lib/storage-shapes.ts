@@ -10,6 +10,8 @@ export const SHAPES: { readonly [Name in keyof Stores]-?: { readonly [Verb in ke
     findByUsername: value => value === null || isUser(value),
     list: value => Array.isArray(value) && value.every(isUser),
     create: value => value === 'email-taken' || value === 'username-taken' || isUser(value),
+    hasOwner: isBoolean,
+    createFirstOwner: value => value === 'owner-exists' || value === 'email-taken' || value === 'username-taken' || isUser(value),
     update: (value, [id, , , options]) => value === null || value === 'last-owner' || (value === 'is-owner' && options !== undefined) || (isUser(value) && value.id === id),
     changePassword: (value, [id, epoch]) => value === null || (isUser(value) && value.id === id && value.epoch > Number(epoch)),
     upgradePassword: isBoolean,
