@@ -63,6 +63,11 @@ t.test('T-05, T-08, T-12 what can\'t be had is refused with words, when a token 
   }
   for (const fields of [{ name: 'x' }, { context: 'server' }, { name: 'x', context: 'both' }, {}]) t.equal((await browser.post('/auth/tokens', fields)).statusCode, 400)
   for (const fields of [{ context: 'browser' }, {}]) t.equal((await patch(server, fields)).statusCode, 400, 'T-10 the context never changes')
+  const messageOf = async (fields: object) => (await browser.post('/auth/tokens', { name: 'x', context: 'server', ...fields })).json<{ message: string }>().message
+  for (const context of ['script', '', 7, null]) t.equal(await messageOf({ context }), 'body/context must be one of server, browser')
+  for (const expiresAt of [1_800_000_000, null]) t.equal(await messageOf({ expiresAt }), 'body/expiresAt must be string (RFC 3339, such as 2027-01-31T12:00:00Z)')
+  t.match(await messageOf({ allowedIps: [7] }), /^body\/allowedIps\/0 must be string \(Addresses and networks/)
+  t.equal(await messageOf({ digest: 'x' }), 'body must not have additional properties')
   t.equal((await browser.get('/auth/tokens')).json<{ tokens: unknown[] }>().tokens.length, 2)
   t.equal(await statusOf(app, server.token), 200, 'nothing was changed')
 })
