@@ -42,7 +42,6 @@ export function checkScopes (scopes: GivenList, known: readonly string[] | null)
 }
 
 function listed (known: readonly string[]): string {
-  if (known.length === 0) return 'the scopes, of which there are none'
   return known.slice(0, MAX_LISTED).join(', ') + (known.length > MAX_LISTED ? ` and ${known.length - MAX_LISTED} more` : '')
 }
 
