@@ -142,6 +142,21 @@ t.test('a token is replaced: the old one ends now, or after an overlap, and has 
   t.match((await browser.post('/auth/tokens', { name: 'x', context: 'server' })).json(), { code: 'FST_ACCOUNTS_FRESH_LOGIN_REQUIRED' }, 'an hour after signing in')
 })
 
+t.test('a token is replaced without a body, which is no way round the rules for those that there are', async t => {
+  const { app, browser } = await create(t)
+  const { token, personalToken } = await makeToken(browser)
+  const url = `/auth/tokens/${personalToken.id}/rotate`
+  for (const [type, status] of [['text/plain', 415], ['application/x-www-form-urlencoded', 415], ['', 415], ['application/json', 400]] as const) {
+    t.equal((await browser.request('POST', url, undefined, { 'content-type': type, 'content-length': '0' })).statusCode, status, `an empty body of the type "${type}"`)
+  }
+  t.equal((await browser.request('POST', url, Buffer.from('{}'), { 'content-type': '' })).statusCode, 415, 'a body of no type')
+  t.equal((await browser.request('POST', url, undefined, { origin: 'https://evil.example' })).statusCode, 403)
+  t.match((await browser.request('POST', '/auth/tokens')).json(), { statusCode: 400, message: 'body must be object' }, 'elsewhere there must be one')
+  t.equal(await statusOf(app, token), 200)
+  t.equal((await browser.request('POST', url)).statusCode, 201)
+  t.equal(await statusOf(app, token), 401, 'the old one ends now')
+})
+
 t.test('T-15 rotating the newest again and again does not get round the limit', async t => {
   const clock = holdClock(t)
   const { app, browser, rotate } = await create(t, { personalTokens: { maxPerUser: 2 } })
