@@ -91,7 +91,8 @@ const PersonalTokenFields = {
   createdAt: Time,
   expiresAt: Time,
   lastUsedAt: OrNull(Time),
-  lastUsedAddress: OrNull(Type.String())
+  lastUsedAddress: OrNull(Type.String()),
+  successorId: OrNull(Type.String())
 }
 const PersonalToken = Type.Object(PersonalTokenFields)
 export const TokensAnswer = Type.Object({ tokens: Type.Array(PersonalToken) })
