@@ -1,3 +1,4 @@
+import fastifyAuth from '@fastify/auth'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { AccountsOptions, PersonalTokenRefusedState } from '../types/index.ts'
@@ -278,4 +279,42 @@ t.test('T-13 why a token is refused is for its owner\'s hook and the log, and ne
   t.match(events.take(), [{ name: 'personal-token.unknown', reason: 'malformed' }])
   t.equal(refused.length, reasons.length, 'what nobody owns is told to nobody')
   t.equal((await patch(server, { name: 'x' })).statusCode, 401)
+})
+
+t.test('T-13 a route that takes no token, or none of its scopes, is refused as before, and its owner is told', async t => {
+  const refused: string[] = []
+  const events = listen(t)
+  const { app, person } = await createPeopleApp(t, { hooks: { personalTokenRefused: ({ userId, tokenId, reason, address }) => { refused.push([userId, tokenId, reason, address].join(' ')) } } }, async app => {
+    await app.register(fastifyAuth)
+    app.get('/scoped', { onRequest: app.guard({ scopes: ['write'] }) }, async () => 'reached')
+    app.get('/either', { onRequest: app.auth([app.verifyAccessCookie, app.guard({ scopes: ['write'] }), app.guard({ scopes: ['read'] })]) }, async () => 'reached')
+    app.get('/missing', { onRequest: app.auth([app.verifyAccessCookie, app.guard({ scopes: ['read'] })]) }, async (_request, reply) => await reply.code(404).send({}))
+    app.get('/all', { onRequest: app.auth([app.guard({ scopes: ['read'] }), app.verifyAccessCookie], { run: 'all' }) }, async () => 'reached')
+    app.get('/own', { onRequest: app.auth([app.verifyAccessCookie, async () => {}]) }, async () => 'reached')
+    app.get('/neither', { onRequest: app.auth([app.verifyAccessCookie, async () => { throw new TypeError('no') }]) }, async () => 'reached')
+  })
+  const { id, browser } = await person()
+  const { token, personalToken } = await makeToken(browser, { scopes: ['read'], allowedIps: ['192.0.2.1'] })
+  const use = async (url: string, from = '192.0.2.1', given = token) => {
+    const { statusCode, json } = await useToken(app, given, { url, from })
+    // The hook is called when the answer is out, of which this knows first.
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+    return [statusCode, statusCode === 200 ? '' : json<{ code?: string }>().code, ...refused.splice(0)]
+  }
+  const told = (reason: string, from = '192.0.2.1') => [id, personalToken.id, reason, from].join(' ')
+  const scope = [403, 'FST_ACCOUNTS_SCOPE_INSUFFICIENT', told('scope')]
+  const route = [401, 'FST_ACCOUNTS_AUTHENTICATION_REQUIRED', told('route')]
+  events.take()
+  t.strictSame(await use('/auth/tokens'), route, 'also a token that nobody has used before')
+  t.match(events.take(), [{ name: 'request.refused' }, { name: 'personal-token.refused', userId: id, tokenId: personalToken.id, reason: 'route', address: '192.0.2.1' }])
+  t.strictSame(await use('/auth/tokens'), route)
+  t.strictSame(await use('/scoped'), scope)
+  t.strictSame(await use('/private'), scope)
+  t.strictSame(await use('/neither'), [401, undefined, told('route')])
+  t.strictSame(await use('/auth/tokens', '192.0.2.2'), [...route.slice(0, 2), told('address', '192.0.2.2')], 'what is wrong with the token itself says more')
+  for (const url of ['/either', '/all', '/own']) t.strictSame(await use(url), [200, ''], `${url}: let in after all`)
+  t.strictSame(await use('/missing'), [404, undefined])
+  t.strictSame(await use('/auth/tokens', '192.0.2.1', `pat_${'0'.repeat(42)}`), route.slice(0, 2), 'what nobody owns is told to nobody')
+  await app.accounts.personalTokens.revoke(id, personalToken.id)
+  t.strictSame(await use('/auth/tokens'), [...route.slice(0, 2), told('revoked')])
 })
