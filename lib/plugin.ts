@@ -20,6 +20,7 @@ import { createGuards } from './authorization/guard.ts'
 import { protectRoutes } from './authorization/protect.ts'
 import { createAccessCookie } from './credentials/access-cookie.ts'
 import { createPersonalToken } from './credentials/personal-token.ts'
+import { FST_ACCOUNTS_PERSONAL_TOKENS_OFF } from './errors.ts'
 import { createHooks } from './hooks.ts'
 import { createChanges } from './liveness/changes.ts'
 import { createSignals } from './liveness/signals.ts'
@@ -114,7 +115,12 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   app.decorate('authenticate', guard())
   app.decorate('verifyAccessCookie', guard({ via: 'cookie' }))
   // Undefined it would be no hook, and the route open.
-  app.decorate('verifyPersonalToken', { getter: () => guard({ via: 'personal-token' }) })
+  app.decorate('verifyPersonalToken', {
+    getter () {
+      if (personal === null) throw new FST_ACCOUNTS_PERSONAL_TOKENS_OFF()
+      return guard({ via: 'personal-token' })
+    }
+  })
   app.decorate('authorize', authorize)
   app.decorateRequest('principal', null)
   app.decorateReply('signIn', async function (this: FastifyReply, user, options) { return await browser.signIn(this, user, options) })

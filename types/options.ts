@@ -172,7 +172,7 @@ export interface AccountsOptions {
    * @default { open: true, verifyEmail: true if there is a mailer }
    */
   readonly registration?: { readonly open?: boolean, readonly verifyEmail?: boolean }
-  /** `false`: there are none. @default {} if the storage keeps them */
+  /** `false`: none is taken or made, which revokes none: switched on again, they work. @default {} if the storage keeps them */
   readonly personalTokens?: false | PersonalTokenOptions
   /** Limit guesses, by account; `false`: don't. @default { free: 5, limit: 100 } */
   readonly throttle?: false | ThrottleOptions

@@ -55,6 +55,8 @@ export interface PersonalToken {
   /** Batched: at most ten seconds behind. */
   readonly lastUsedAt: Date | null
   readonly lastUsedAddress: string | null
+  /** The token that was made in its place, by which it ends, at once or after an overlap; `null`: none. There is at most one. */
+  readonly successorId: string | null
 }
 
 /** The ways in which a request can prove who calls. */

@@ -19,7 +19,7 @@ const fields = {
   allowedReferrers: List,
   scopes: List
 }
-const readNew = createShape('token', Type.Object({ ...fields, context: Type.Union([Type.Literal('server'), Type.Literal('browser')]) }, closed))
+const readNew = createShape('token', Type.Object({ ...fields, context: Type.Enum(['server', 'browser']) }, closed))
 const readChange = createShape('change', Type.Object({ ...fields, name: Type.Optional(fields.name) }, { ...closed, minProperties: 1 }))
 
 type Chosen = Pick<PersonalTokenRecord, 'name' | 'context' | 'allowedMethods' | 'allowedIps' | 'allowedReferrers' | 'scopes' | 'expiresAt' | 'noticeAt'>

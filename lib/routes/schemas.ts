@@ -33,7 +33,8 @@ const tokenFields = {
   allowedReferrers: TokenList('Origins such as https://www.example.com or https://*.example.com; for the context browser'),
   scopes: TokenList('RFC 6749, 3.3')
 }
-export const CreateTokenBody = Type.Object({ name: Name, context: Type.Union([Type.Literal('server'), Type.Literal('browser')]), ...tokenFields }, closed)
+const Context = Type.Enum(['server', 'browser'])
+export const CreateTokenBody = Type.Object({ name: Name, context: Context, ...tokenFields }, closed)
 export const ChangeTokenBody = Type.Object({ name: Type.Optional(Name), ...tokenFields }, { ...closed, minProperties: 1 })
 export const RotateTokenBody = Type.Object({
   overlap: Type.Optional(Type.Union([Type.Integer(), Type.String({ maxLength: 16 })], { description: 'How long the old one goes on: seconds, or a text like "12h"; left out: it ends now' }))
@@ -82,7 +83,7 @@ const OrNull = (schema: TSchema) => Type.Union([schema, Type.Null()])
 const PersonalTokenFields = {
   id: Type.String(),
   name: Type.String(),
-  context: Type.Union([Type.Literal('server'), Type.Literal('browser')]),
+  context: Context,
   allowedMethods: OrNull(Type.Array(Type.String())),
   allowedIps: OrNull(Type.Array(Type.String())),
   allowedReferrers: OrNull(Type.Array(Type.String())),
@@ -90,7 +91,8 @@ const PersonalTokenFields = {
   createdAt: Time,
   expiresAt: Time,
   lastUsedAt: OrNull(Time),
-  lastUsedAddress: OrNull(Type.String())
+  lastUsedAddress: OrNull(Type.String()),
+  successorId: OrNull(Type.String())
 }
 const PersonalToken = Type.Object(PersonalTokenFields)
 export const TokensAnswer = Type.Object({ tokens: Type.Array(PersonalToken) })
