@@ -72,6 +72,7 @@ DELETE             /auth/me                  cookie, fresh 900 s, strict
 GET, HEAD          /auth/me                  cookie or personal-token
 PATCH              /auth/me                  cookie
 GET, HEAD          /auth/me/export           cookie, fresh 900 s, strict
+GET, HEAD, POST    /auth/owner               public
 POST               /auth/password/change     cookie
 POST               /auth/refresh             public
 POST               /auth/register            public

@@ -99,7 +99,7 @@ export interface AccountsEvent {
   readonly tokenId?: string
   readonly requestId?: string
   readonly address?: string | null
-  /** Why, where the name alone does not say it: a `RevokeReason`, a `LoginFailure`, a `PersonalTokenDenial`, an error code. */
+  /** Why, where the name alone does not say it: a `RevokeReason`, a `LoginFailure`, a `PersonalTokenDenial`, an error code, a route. */
   readonly reason?: string
 }
 
@@ -109,5 +109,6 @@ export type AccountsEventName =
   | 'session.rotated' | 'session.window' | 'session.recovered' | 'session.reused' | 'session.revoked'
   | 'password.changed' | 'password.upgraded' | 'password.reset' | 'email.verified' | 'email.changed'
   | 'personal-token.created' | 'personal-token.changed' | 'personal-token.revoked' | 'personal-token.refused' | 'personal-token.unknown'
+  | 'basic.used' | 'owner.claimed'
   | 'mail.sent' | 'mail.failed' | 'mail.given-up'
   | 'request.refused' | 'storage.failed'

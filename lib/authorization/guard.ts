@@ -57,7 +57,7 @@ function createGuard (rule: Rule, enabled: readonly Credential[], hooks: Hooks):
   }
 
   function refuse (thrown: unknown, before: Principal | null, request: FastifyRequest, reply: FastifyReply): Error {
-    const error = toRefusal(thrown, rule, before, request, reply, hooks)
+    const error = toRefusal(thrown, accepted, before, request, reply, hooks)
     if (error instanceof FST_ACCOUNTS_AUTHENTICATION_REQUIRED) noteRefused(ignored, 'route', request, reply)
     if (error instanceof FST_ACCOUNTS_SCOPE_INSUFFICIENT) noteRefused(accepted, 'scope', request, reply)
     return error
@@ -133,19 +133,19 @@ async function consult (rule: Rule, hooks: Hooks, principal: Principal, request:
   for (const authorize of hooks.authorize) await requireConsent(authorize, principal, request)
 }
 
-/** RFC 9110, 11.6.1: every way in which a caller could prove who they are. */
-function challengeOf ({ via }: Rule): string {
-  return via.map(kind => kind === 'cookie' ? CHALLENGE : TOKEN_CHALLENGE).join(', ')
+/** RFC 9110, 11.6.1: every way in which a caller could prove who they are; a 401 asks for something in any case. */
+function challengeOf (accepted: readonly Credential[], request: FastifyRequest): string {
+  return accepted.map(credential => credential.challenge(request)).filter(challenge => challenge !== null).join(', ') || CHALLENGE
 }
 
 /** Give a refusal its headers here, for an error handler of the host's need not know of them. */
-function toRefusal (thrown: unknown, rule: Rule, before: Principal | null, request: FastifyRequest, reply: FastifyReply, hooks: Hooks): Error {
+function toRefusal (thrown: unknown, accepted: readonly Credential[], before: Principal | null, request: FastifyRequest, reply: FastifyReply, hooks: Hooks): Error {
   // Another guard may have found a caller already, as in an "or" of @fastify/auth.
   request.principal = before
   noteRefusal(reply)
   const error = thrown instanceof Error ? thrown : new FST_ACCOUNTS_INTERNAL({ cause: thrown })
   if (!isAccountsError(error)) return error
-  if (error instanceof FST_ACCOUNTS_AUTHENTICATION_REQUIRED) reply.header('www-authenticate', challengeOf(rule))
+  if (error instanceof FST_ACCOUNTS_AUTHENTICATION_REQUIRED) reply.header('www-authenticate', challengeOf(accepted, request))
   for (const [name, value] of Object.entries(answerHeaders(error))) {
     if (!reply.hasHeader(name)) reply.header(name, value)
   }

@@ -12,6 +12,8 @@ export interface Credential {
   readonly kind: CredentialKind
   /** Whether the request carries one that is beyond doubt of this kind, be it good or bad. */
   isPresent (request: FastifyRequest): boolean
+  /** How it is asked for (RFC 9110, 11.6.1); `null`: this caller is not asked for it. */
+  challenge (request: FastifyRequest): string | null
   identify (request: FastifyRequest, reply: FastifyReply, demand: Liveness): Principal | null | Promise<Principal | null>
   /**
    * Told, when the answer is out, of a request that carried one of this kind and was refused by the policy: its kind is not

@@ -4,7 +4,7 @@ import type { PersonalTokenDenial } from '../../types/hooks.ts'
 import type { PersonalTokenPrincipal } from '../../types/principal.ts'
 import type { PersonalTokenRecord } from '../../types/storage.ts'
 import { now } from '../clock.ts'
-import { FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED } from '../errors.ts'
+import { FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED, TOKEN_CHALLENGE } from '../errors.ts'
 import type { Hooks } from '../hooks.ts'
 import type { Changes } from '../liveness/changes.ts'
 import type { Signals } from '../liveness/signals.ts'
@@ -51,6 +51,7 @@ export function createPersonalToken (dependencies: PersonalTokenCredentialDepend
 
   return {
     kind: 'personal-token',
+    challenge: () => TOKEN_CHALLENGE,
     isPresent ({ headers: { authorization } }) {
       if (authorization === undefined) return false
       const presented = readToken(authorization)

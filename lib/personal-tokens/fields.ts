@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import type { NewPersonalToken, PersonalTokenUpdate } from '../../types/accounts.ts'
+import type { NewPersonalToken, PersonalTokenUpdate } from '../../types/personal-tokens.ts'
 import type { PersonalTokenChange, PersonalTokenRecord } from '../../types/storage.ts'
 import { now } from '../clock.ts'
 import { FST_ACCOUNTS_PERSONAL_TOKEN_FIELD_INVALID } from '../errors.ts'

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely'
 import type { RevocationFeed, Storage, Stores } from '../../../types/storage.ts'
 import { begin } from './alone.ts'
 import type { Dialect } from './dialects.ts'
+import { kyselyBasicUses } from './basic-uses.ts'
 import { kyselyOneTimeTokens } from './one-time-tokens.ts'
 import { kyselyOutbox } from './outbox.ts'
 import { kyselyPersonalTokens } from './personal-tokens.ts'
@@ -19,7 +20,8 @@ const storesOn = (db: Kysely<Tables>, dialect: Dialect): Kept => ({
   personalTokens: kyselyPersonalTokens(db, dialect),
   oneTimeTokens: kyselyOneTimeTokens(db, dialect),
   throttles: kyselyThrottles(db, dialect),
-  outbox: kyselyOutbox(db, dialect)
+  outbox: kyselyOutbox(db, dialect),
+  basicUses: kyselyBasicUses(db, dialect)
 })
 
 /** The stores of one database, and how they work together. */
