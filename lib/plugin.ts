@@ -4,6 +4,7 @@ import type { AccountsOptions } from '../types/options.ts'
 import type { Policy } from '../types/policy.ts'
 import { createAdministration } from './accounts/administration.ts'
 import { createBasicDuties, warnOfBasic } from './accounts/basic.ts'
+import { createBasicUsage } from './accounts/basic-usage.ts'
 import { createBrowser } from './accounts/browser.ts'
 import { createEmails } from './accounts/emails.ts'
 import { createEnrol } from './accounts/enrol.ts'
@@ -123,7 +124,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const guard = (policy: Policy = {}) => guards.make(policy, 'Policy')
   const authorize = createAuthorize(hooks)
   const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
-  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: basicDuties?.usage ?? null, policies })
+  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), policies })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)

@@ -51,13 +51,14 @@ t.test('the quickstart starts, keeps its secret private, and its curl lines work
     server.stderr.on('data', (chunk: Buffer) => { printed += chunk.toString() })
     for await (const chunk of server.stdout) {
       printed += (chunk as Buffer).toString()
-      if (printed.includes('/auth/login')) break
+      if (printed.includes('to POST /auth/owner')) break
     }
     return { printed, async stop () { server.kill(); await once(server, 'exit') } }
   }
   const first = await start()
   t.equal(statSync(join(folder, 'examples/quickstart/.accounts-secret')).mode & 0o777, 0o600)
   t.notMatch(first.printed, readFileSync(join(folder, 'examples/quickstart/.accounts-secret'), 'utf8'), 'the secret is not printed')
+  t.match(first.printed, /setup code ([0-9A-Z]{4}-){5}[0-9A-Z]{4} to POST \/auth\/owner/)
   const lines = first.printed.split('\n').filter(line => line.startsWith('curl '))
   const answers: string[] = []
   for (const line of lines) answers.push((await promisify(execFile)('sh', ['-c', line.replace(/^curl/, `${curl} -s -w '\\n%{http_code}'`)], { cwd: folder })).stdout)
