@@ -51,6 +51,5 @@ curl -b jar http://localhost:3000/hello
 Log in again:
 
 curl -c jar -H 'content-type: application/json' -d '{"email":"ada@example.com","password":"violet harbor 92 lantern"}' http://localhost:3000/auth/login
-${setupCode === null ? '' : `
-Nobody owns this installation yet. Whoever sends the setup code ${setupCode} to POST /auth/owner does.
-`}`)
+`)
+if (setupCode !== null) console.log(`Nobody owns this installation yet. Whoever sends the setup code ${setupCode} to POST /auth/owner does.\n`)
