@@ -14,8 +14,9 @@ import { resolveRateLimit, resolveThrottle, type RateLimitSettings, type Throttl
 export interface Settings {
   /** The serialized origin of `appUrl` (RFC 6454, 6.2), as browsers send it. */
   readonly origin: string
-  /** Issuer and audience of every token. */
+  /** What every token says in `iss` and `aud`. */
   readonly issuer: string
+  readonly audience: string
   readonly appPath: string
   readonly keys: KeyRing
   readonly storage: Storage
@@ -52,6 +53,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
     cookies = {}, passwords = {}, registration = {}, throttle = {}, rateLimit = {}, routes = {}, hooks = {}
   } = options
   const url = parseAppUrl(options.appUrl)
+  const appUrl = url.origin + trimSlash(url.pathname)
   const session = duration(sessionTtl, 'sessionTtl')
   const idle = within(options.refreshTokenTtl, '90d', session, 'refreshTokenTtl', 'sessionTtl')
   const access = within(options.accessTokenTtl, '60m', idle, 'accessTokenTtl', 'refreshTokenTtl')
@@ -59,7 +61,8 @@ export function resolveOptions (options: AccountsOptions): Settings {
   const storage = checkStorage(options.storage)
   return {
     origin: url.origin,
-    issuer: url.origin + trimSlash(url.pathname),
+    issuer: claim(options.issuer, appUrl, 'issuer'),
+    audience: claim(options.audience, appUrl, 'audience'),
     appPath: trimSlash(url.pathname),
     keys: createKeyRing(options),
     storage,
@@ -71,7 +74,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
     cookies: resolveCookies(cookies, url),
     csrf: oneOf(csrf, ['standard', 'strict'], 'csrf'),
     passwords: resolvePasswords(passwords),
-    mail: resolveMail(options, url.origin + trimSlash(url.pathname)),
+    mail: resolveMail(options, appUrl),
     registration: resolveRegistration(registration, options.mailer !== undefined),
     personalTokens: resolvePersonalTokens(options.personalTokens, storage),
     throttle: resolveThrottle(throttle, storage),
@@ -82,7 +85,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
   }
 }
 
-function parseAppUrl (appUrl: unknown): URL {
+export function parseAppUrl (appUrl: unknown): URL {
   if (typeof appUrl !== 'string') return refuse('appUrl', `must be a URL, not ${typeof appUrl}`)
   // Tokens carry it twice, and a cookie holds 4096 bytes (RFC 6265bis, 5.6).
   if (appUrl.length > 1000) refuse('appUrl', 'is longer than 1000 characters')
@@ -90,6 +93,12 @@ function parseAppUrl (appUrl: unknown): URL {
   if (url.protocol !== 'https:' && url.protocol !== 'http:') refuse('appUrl', 'must start with https:// (or http://)')
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') refuse('appUrl', 'must have no user, query or fragment')
   return url
+}
+
+/** What a token says in `iss` or `aud`, compared exactly. Short, as both stand in every cookie. */
+export function claim (value: unknown, byDefault: string, option: string): string {
+  if (value === undefined) return byDefault
+  return typeof value === 'string' && /^[\x20-\x7e]{1,500}$/.test(value) ? value : refuse(option, 'must be a text of 1 to 500 ASCII characters')
 }
 
 function resolveRegistration (options: NonNullable<AccountsOptions['registration']>, hasMailer: boolean): Settings['registration'] {
