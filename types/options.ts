@@ -192,5 +192,11 @@ export interface AccountsOptions {
    * @default 'none'
    */
   readonly protect?: 'none' | 'all'
+  /**
+   * Sessions that began before this registration are over, with all their tokens. Each process has a start of its own: see
+   * the README. Personal tokens stay.
+   * @default false
+   */
+  readonly expireSessionsOnRestart?: boolean
   readonly hooks?: { readonly [Name in keyof AccountsHooks]?: AccountsHooks[Name] | ReadonlyArray<AccountsHooks[Name]> }
 }

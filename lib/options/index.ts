@@ -38,6 +38,7 @@ export interface Settings {
   /** Where the routes are, `null` without routes. */
   readonly prefix: string | null
   readonly protect: 'none' | 'all'
+  readonly expireSessionsOnRestart: boolean
   readonly hooks: NonNullable<AccountsOptions['hooks']>
 }
 
@@ -49,7 +50,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
   checkMembers(options, '')
   // Defaults stand in for what is left out, not for null.
   const {
-    sessionTtl = '365d', maxSessions = 100, refresh = 'transparent', csrf = 'standard', protect = 'none',
+    sessionTtl = '365d', maxSessions = 100, refresh = 'transparent', csrf = 'standard', protect = 'none', expireSessionsOnRestart = false,
     cookies = {}, passwords = {}, registration = {}, throttle = {}, rateLimit = {}, routes = {}, hooks = {}
   } = options
   const url = parseAppUrl(options.appUrl)
@@ -81,6 +82,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
     rateLimit: resolveRateLimit(rateLimit),
     prefix: resolvePrefix(routes),
     protect: oneOf(protect, ['none', 'all'], 'protect'),
+    expireSessionsOnRestart: typeof expireSessionsOnRestart === 'boolean' ? expireSessionsOnRestart : refuse('expireSessionsOnRestart', 'must be true or false'),
     hooks: resolveHooks(hooks)
   }
 }
