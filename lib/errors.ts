@@ -53,6 +53,8 @@ export const FST_ACCOUNTS_COOKIE_DUPLICATE = refusal('FST_ACCOUNTS_COOKIE_DUPLIC
 export const FST_ACCOUNTS_FRESH_LOGIN_REQUIRED = refusal('FST_ACCOUNTS_FRESH_LOGIN_REQUIRED', 'A recent login is required', 401)
 export const FST_ACCOUNTS_CREDENTIALS_INVALID = refusal('FST_ACCOUNTS_CREDENTIALS_INVALID', 'Wrong name or password', 401)
 
+export const FST_ACCOUNTS_BASIC_ENDED = refusal('FST_ACCOUNTS_BASIC_ENDED', 'HTTP Basic is not accepted any more: use a personal token', 401)
+export const FST_ACCOUNTS_OWNER_PROOF_REFUSED = refusal('FST_ACCOUNTS_OWNER_PROOF_REFUSED', 'The first owner proves the legacy credentials, or the setup code of the server\'s log', 401)
 export const FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED = refusal('FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED', 'The personal token is refused', 401)
 
 // What they may do.
@@ -75,6 +77,7 @@ export const FST_ACCOUNTS_CREDENTIALS_CONFLICT = refusal('FST_ACCOUNTS_CREDENTIA
 export const FST_ACCOUNTS_BODY_TOO_LARGE = refusal('FST_ACCOUNTS_BODY_TOO_LARGE', 'The body is larger than 16 KiB', 413)
 export const FST_ACCOUNTS_MEDIA_TYPE_UNSUPPORTED = refusal('FST_ACCOUNTS_MEDIA_TYPE_UNSUPPORTED', 'The body must be application/json in UTF-8', 415)
 export const FST_ACCOUNTS_LAST_OWNER = refusal('FST_ACCOUNTS_LAST_OWNER', 'The last active owner must stay one', 409)
+export const FST_ACCOUNTS_OWNER_EXISTS = refusal('FST_ACCOUNTS_OWNER_EXISTS', 'There is an owner already', 409)
 export const FST_ACCOUNTS_EMAIL_TAKEN = refusal('FST_ACCOUNTS_EMAIL_TAKEN', 'This e-mail address has an account already', 409)
 export const FST_ACCOUNTS_USERNAME_TAKEN = refusal('FST_ACCOUNTS_USERNAME_TAKEN', 'This user name is taken', 409)
 export const FST_ACCOUNTS_PERSONAL_TOKEN_LIMIT_REACHED = createError<[number]>('FST_ACCOUNTS_PERSONAL_TOKEN_LIMIT_REACHED', 'A user has at most %d live personal tokens', 409, Error, false)
@@ -96,6 +99,8 @@ export const FST_ACCOUNTS_RATE_LIMITED = limit('FST_ACCOUNTS_RATE_LIMITED', 'Too
 // What we could not do.
 export const FST_ACCOUNTS_MAIL_UNSUPPORTED = refusal('FST_ACCOUNTS_MAIL_UNSUPPORTED', 'There is no mailer', 501)
 export const FST_ACCOUNTS_PERSONAL_TOKENS_OFF = refusal('FST_ACCOUNTS_PERSONAL_TOKENS_OFF', 'Personal tokens are switched off', 501)
+export const FST_ACCOUNTS_BASIC_OFF = refusal('FST_ACCOUNTS_BASIC_OFF', 'HTTP Basic is switched off', 501)
+export const FST_ACCOUNTS_OWNER_UNSUPPORTED = refusal('FST_ACCOUNTS_OWNER_UNSUPPORTED', 'The users store has no first owner', 501)
 export const FST_ACCOUNTS_LIST_UNSUPPORTED = refusal('FST_ACCOUNTS_LIST_UNSUPPORTED', 'The users store has no list', 501)
 export const FST_ACCOUNTS_COOKIE_TOO_LARGE = createError<[string, number]>('FST_ACCOUNTS_COOKIE_TOO_LARGE', 'Cookie "%s" would have %d bytes; browsers drop more than 4096', 500)
 export const FST_ACCOUNTS_INTERNAL = createError('FST_ACCOUNTS_INTERNAL', 'Internal error', 500)
@@ -104,9 +109,10 @@ export const FST_ACCOUNTS_PASSWORD_UNVERIFIABLE = refusal('FST_ACCOUNTS_PASSWORD
 export const FST_ACCOUNTS_MAIL_FAILED = createError<[string]>('FST_ACCOUNTS_MAIL_FAILED', 'The mail could not be sent: %s', 503, Error, false)
 export const FST_ACCOUNTS_BUSY = refusal('FST_ACCOUNTS_BUSY', 'Too many logins at once, try again later', 503)
 
-/** What a 401 asks for (RFC 9110, 11.6.1): the session's cookie, or a token (RFC 6750, 3). */
+/** What a 401 asks for (RFC 9110, 11.6.1): the session's cookie, a token (RFC 6750, 3), a name and password (RFC 7617, 2). */
 export const CHALLENGE = 'Cookie realm="accounts"'
 export const TOKEN_CHALLENGE = 'Bearer realm="accounts"'
+export const BASIC_CHALLENGE = 'Basic realm="accounts", charset="UTF-8"'
 
 /** RFC 6750, 3: `error` only when a token was presented. RFC 9470, 3: the step-up error. */
 const CHALLENGES: Readonly<Record<string, string>> = {

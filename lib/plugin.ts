@@ -3,15 +3,21 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { AccountsOptions } from '../types/options.ts'
 import type { Policy } from '../types/policy.ts'
 import { createAdministration } from './accounts/administration.ts'
+import { createBasicDuties, warnOfBasic } from './accounts/basic.ts'
 import { createBrowser } from './accounts/browser.ts'
 import { createEmails } from './accounts/emails.ts'
+import { createEnrol } from './accounts/enrol.ts'
 import { createExport } from './accounts/export.ts'
 import { createListUsers } from './accounts/list.ts'
 import { createBegin, createLogin } from './accounts/login.ts'
 import { createPrepare } from './accounts/new-account.ts'
+import { createOwner } from './accounts/owner.ts'
+import { createOwnerProof } from './accounts/owner-proof.ts'
 import { createPasswordChanges } from './accounts/password.ts'
+import { createProof } from './accounts/proof.ts'
 import { createRecovery } from './accounts/recovery.ts'
 import { createRegister } from './accounts/register.ts'
+import { announceSetup } from './accounts/setup.ts'
 import { createServices } from './accounts/services.ts'
 import { createThrottle, noThrottle } from './accounts/throttle.ts'
 import { createUsers } from './accounts/users.ts'
@@ -19,7 +25,9 @@ import { createAuthorize } from './authorization/authorize.ts'
 import { createGuards } from './authorization/guard.ts'
 import { protectRoutes } from './authorization/protect.ts'
 import { createAccessCookie } from './credentials/access-cookie.ts'
+import { createBasic } from './credentials/basic.ts'
 import { createPersonalToken } from './credentials/personal-token.ts'
+import { FST_ACCOUNTS_BASIC_OFF, FST_ACCOUNTS_PERSONAL_TOKENS_OFF } from './errors.ts'
 import { createHooks } from './hooks.ts'
 import { createChanges } from './liveness/changes.ts'
 import { createSignals } from './liveness/signals.ts'
@@ -88,11 +96,17 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const refresh = createRefresh({ storage, tokens, activity, changes, signIn, post, hooks, settings })
 
   const dependencies = { settings, storage, passwords, changes, signIn, signOut, tokenEndings, readPresented, throttle, oneTimeTokens, post, hooks }
+  const limitRate = settings.rateLimit === null ? null : await createRateLimit(app, settings.rateLimit)
+  const proof = createProof(dependencies)
+  const basicDuties = settings.basic === null ? null : createBasicDuties(settings.basic, dependencies, proof, limitRate)
   const begin = createBegin(dependencies)
   const browser = createBrowser(dependencies, { begin, cookies, devices })
   const prepare = createPrepare(dependencies)
-  const register = createRegister(dependencies, prepare)
-  const login = createLogin(dependencies, begin)
+  const enrol = createEnrol(dependencies)
+  const register = createRegister(dependencies, prepare, enrol)
+  const login = createLogin(dependencies, proof, begin)
+  const owner = createOwner(dependencies, prepare, enrol)
+  const ownerProof = createOwnerProof(basicDuties?.legacy ?? null, settings.basic?.sunset ?? null, keys.hash)
   const passwordChanges = createPasswordChanges(dependencies)
   const users = createUsers(dependencies, prepare)
   const listUsers = createListUsers(dependencies)
@@ -101,14 +115,17 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const emails = settings.mail === null ? null : createEmails(dependencies)
   const administration = storage.users.list === undefined ? null : createAdministration(users, signOut)
 
+  const personalTokens = personal?.management ?? null
   const transparent = settings.refresh === 'transparent' ? refresh : null
   const accessCookie = createAccessCookie({ cookies, tokens, liveness, activity, signals, originGuard, refresh: transparent, capacity: CAPACITY })
   const personalToken = personal === null ? null : createPersonalToken({ ...personal, storage, changes, signals, hooks, capacity: CAPACITY })
-  const guards = createGuards([accessCookie, ...(personalToken === null ? [] : [personalToken])], settings.personalTokens?.scopes ?? null, hooks)
+  const basic = basicDuties === null ? null : createBasic({ ...basicDuties, storage, changes, signals, originGuard, hooks, capacity: CAPACITY })
+  const credentials = [accessCookie, personalToken, basic].filter(credential => credential !== null)
+  const guards = createGuards(credentials, settings.personalTokens?.scopes ?? null, hooks)
   const guard = (policy: Policy = {}) => guards.make(policy, 'Policy')
   const authorize = createAuthorize(hooks)
   const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
-  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens: personal?.management ?? null, policies })
+  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: basicDuties?.usage ?? null, policies })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)
@@ -116,17 +133,19 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   app.decorate('authenticate', guard())
   app.decorate('verifyAccessCookie', guard({ via: 'cookie' }))
   // Undefined it would be no hook, and the route open.
-  app.decorate('verifyPersonalToken', { getter: () => guard({ via: 'personal-token' }) })
+  app.decorate('verifyPersonalToken', { getter: () => personal === null ? refuse(FST_ACCOUNTS_PERSONAL_TOKENS_OFF) : guard({ via: 'personal-token' }) })
+  app.decorate('verifyBasic', { getter: () => basic === null ? refuse(FST_ACCOUNTS_BASIC_OFF) : guard({ via: 'basic' }) })
   app.decorate('authorize', authorize)
   app.decorateRequest('principal', null)
   app.decorateReply('signIn', async function (this: FastifyReply, user, options) { return await browser.signIn(this, user, options) })
   app.decorateReply('signOut', async function (this: FastifyReply) { await browser.signOut(this) })
 
   if (settings.prefix !== null) {
-    const limitRate = settings.rateLimit === null ? null : await createRateLimit(app, settings.rateLimit)
-    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword: passwordChanges.change, users, administration, recovery, emails, personalTokens: personal?.management ?? null, carriesPersonalToken: request => personalToken?.isPresent(request) === true, refresh, signOut, readPresented, cookies, devices, hooks, originGuard, limitRate, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
+    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword: passwordChanges.change, users, administration, recovery, emails, personalTokens, owner, ownerProof, hasBasicUsers: basicDuties !== null && basicDuties.prove !== null, carriesPersonalToken: request => personalToken?.isPresent(request) === true, refresh, signOut, readPresented, cookies, devices, hooks, originGuard, limitRate, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
   }
 
+  if (settings.basic !== null) warnOfBasic(settings.basic, settings.cookies.insecure, app.log)
+  if (owner !== null && settings.prefix !== null) app.addHook('onReady', async () => { await announceSetup(owner, ownerProof, app.log) })
   const stopHousekeeping = startHousekeeping(storage, settings.mail === null ? null : personal?.sendNotices ?? null)
   // Before connections are waited for: streams that live on a session would keep the server from ever closing.
   app.addHook('preClose', async () => { signals.close() })
@@ -135,6 +154,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
     changes.close()
     await activity.close()
     await personal?.uses.close()
+    await basicDuties?.uses.close()
     await mail.close()
     await settings.storage.close?.()
   })
@@ -144,6 +164,10 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
 function routesPath (app: FastifyInstance, appPath: string, prefix: string | null): string {
   const path = `${app.prefix}${prefix ?? ''}`
   return (path.startsWith(`${appPath}/`) ? path : `${appPath}${path}`) || '/'
+}
+
+function refuse (Refusal: new () => Error): never {
+  throw new Refusal()
 }
 
 /** What the service calls itself is what its users think of first. */

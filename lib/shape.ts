@@ -1,5 +1,6 @@
-import type { Static, TSchema } from 'typebox'
+import Type, { type Static, type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import type { TLocalizedValidationError } from 'typebox/error'
 import { FST_ACCOUNTS_INPUT_INVALID } from './errors.ts'
 
 /** Answers what it was given, typed, or throws. @throws {FST_ACCOUNTS_INPUT_INVALID} */
@@ -16,8 +17,15 @@ export function createShape<Schema extends TSchema> (name: string, schema: Schem
     if (validator.Check(given)) return given as Static<Schema>
     // The name of a member that nobody asked for is the caller's own text, and may be a secret: it is not repeated.
     const fault = validator.Errors(given ?? null).find(({ keyword }) => keyword !== 'boolean')
-    throw new FST_ACCOUNTS_INPUT_INVALID(fault === undefined ? `${name} is not of the right shape` : `${name}${fault.instancePath} ${fault.message}`)
+    throw new FST_ACCOUNTS_INPUT_INVALID(fault === undefined ? `${name} is not of the right shape` : `${name}${fault.instancePath} ${describe(fault, schema)}`)
   }
+}
+
+/** What is wrong, and what would be right as far as the schema says. */
+function describe (fault: TLocalizedValidationError, schema: TSchema): string {
+  if (fault.keyword === 'enum') return `must be one of ${fault.params.allowedValues.join(', ')}`
+  const member = Type.IsObject(schema) ? schema.properties[fault.instancePath.split('/')[1] ?? ''] : undefined
+  return member !== undefined && 'description' in member ? `${fault.message} (${String(member.description)})` : fault.message
 }
 
 /** Whether anybody could have this id: a host's own store may have ids of any shape, a database has no text with a NUL. */

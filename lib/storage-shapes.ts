@@ -1,4 +1,4 @@
-import type { OneTimeTokenRecord, OutboxRecord, PersonalTokenRecord, SessionRecord, Stores, UserRecord } from '../types/storage.ts'
+import type { BasicUseRecord, OneTimeTokenRecord, OutboxRecord, PersonalTokenRecord, SessionRecord, Stores, UserRecord } from '../types/storage.ts'
 
 export type Fits = (value: unknown, args: readonly unknown[]) => boolean
 
@@ -10,6 +10,8 @@ export const SHAPES: { readonly [Name in keyof Stores]-?: { readonly [Verb in ke
     findByUsername: value => value === null || isUser(value),
     list: value => Array.isArray(value) && value.every(isUser),
     create: value => value === 'email-taken' || value === 'username-taken' || isUser(value),
+    hasOwner: isBoolean,
+    createFirstOwner: value => value === 'owner-exists' || value === 'email-taken' || value === 'username-taken' || isUser(value),
     update: (value, [id, , , options]) => value === null || value === 'last-owner' || (value === 'is-owner' && options !== undefined) || (isUser(value) && value.id === id),
     changePassword: (value, [id, epoch]) => value === null || (isUser(value) && value.id === id && value.epoch > Number(epoch)),
     upgradePassword: isBoolean,
@@ -66,6 +68,13 @@ export const SHAPES: { readonly [Name in keyof Stores]-?: { readonly [Verb in ke
     settle: isBoolean,
     listForUser: (value, [userId]) => Array.isArray(value) && value.every(one => isMail(one) && one.userId === userId),
     deleteForUser: () => true
+  },
+  basicUses: {
+    note: () => true,
+    list: value => Array.isArray(value) && value.every(isBasicUse),
+    listForUser: (value, [userId]) => Array.isArray(value) && value.every(one => isBasicUse(one) && one.userId === userId),
+    deleteAllForUser: () => true,
+    deleteUnused: () => true
   }
 }
 
@@ -121,6 +130,12 @@ function isMail (value: unknown): value is OutboxRecord {
   const { id, kind, userId, recipient, data, attempts, createdAt, dueAt } = value as OutboxRecord
   return [id, kind, recipient].every(text => typeof text === 'string') && (userId === null || typeof userId === 'string') &&
     typeof data === 'object' && data !== null && Number.isSafeInteger(attempts) && isDate(createdAt) && isDate(dueAt)
+}
+
+function isBasicUse (value: unknown): value is BasicUseRecord {
+  if (typeof value !== 'object' || value === null) return false
+  const { userId, method, route, lastUsedAt, lastUsedAddress } = value as BasicUseRecord
+  return [userId, lastUsedAddress].every(text => text === null || typeof text === 'string') && [method, route].every(text => typeof text === 'string') && isDate(lastUsedAt)
 }
 
 const isDate = (value: unknown) => value instanceof Date && !Number.isNaN(value.getTime())

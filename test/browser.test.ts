@@ -1,4 +1,4 @@
-import { chromium, type Page } from 'playwright-core'
+import { chromium, type BrowserContext, type Page } from 'playwright-core'
 import Fastify from 'fastify'
 import t from 'tap'
 import accounts from '../lib/index.ts'
@@ -30,6 +30,13 @@ async function startSite (t: Tap, ttl: number): Promise<string> {
 }
 type Tap = Pick<typeof t, 'teardown'>
 
+/** A browser of its own, gone before the servers that were started before it are: they would wait for connections that Chromium opens ahead of need. */
+async function openContext (t: Tap): Promise<BrowserContext> {
+  const context = await browser.newContext()
+  t.teardown(async () => { await context.close() })
+  return context
+}
+
 async function shoot (page: Page, name: string): Promise<void> {
   if (SHOTS === undefined) return
   mkdirSync(SHOTS, { recursive: true })
@@ -46,7 +53,7 @@ async function signUp (page: Page, site: string): Promise<void> {
 
 t.test('in a browser: create an account, stay signed in over reloads and tabs, see and end sessions, sign out', async t => {
   const site = await startSite(t, 3600)
-  const context = await browser.newContext()
+  const context = await openContext(t)
   const page = await context.newPage()
   const problems: string[] = []
   page.on('console', message => { if (message.type() === 'error' && !message.text().includes('401')) problems.push(message.text()) })
@@ -66,7 +73,7 @@ t.test('in a browser: create an account, stay signed in over reloads and tabs, s
   ], 'C-01 the cookies are out of reach of scripts')
   t.equal(await page.evaluate('document.cookie'), '')
 
-  const elsewhere = await browser.newContext()
+  const elsewhere = await openContext(t)
   const other = await elsewhere.newPage()
   await other.goto(site)
   await other.fill('input[name=email]', 'ada@example.com')
@@ -94,7 +101,7 @@ t.test('in a browser: create an account, stay signed in over reloads and tabs, s
 
 t.test('S-I5 in a browser: several tabs across an expired access token all stay signed in', async t => {
   const site = await startSite(t, 1)
-  const context = await browser.newContext()
+  const context = await openContext(t)
   const page = await context.newPage()
   await signUp(page, site)
   const tabs = await Promise.all(Array.from({ length: 4 }, async () => await context.newPage()))
@@ -107,10 +114,10 @@ t.test('S-I5 in a browser: several tabs across an expired access token all stay 
 
 t.test('X-01 in a browser: a page of another origin can neither act nor sign in', async t => {
   const site = await startSite(t, 3600)
-  const context = await browser.newContext()
+  const foreign = await startSite(t, 3600)
+  const context = await openContext(t)
   const page = await context.newPage()
   await signUp(page, site)
-  const foreign = await startSite(t, 3600)
   await page.goto(foreign)
   const attack = async (path: string, body: string | null) => await page.evaluate(`fetch(${JSON.stringify(site + path)}, { method: 'POST', mode: 'no-cors', credentials: 'include', body: ${JSON.stringify(body)} }).then(() => 'sent', () => 'blocked')`)
   await attack('/auth/logout', null)

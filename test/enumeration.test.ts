@@ -7,6 +7,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import { createLogin } from '../lib/accounts/login.ts'
+import { createProof } from '../lib/accounts/proof.ts'
 import type { AccountsDependencies } from '../lib/accounts/dependencies.ts'
 import { noThrottle } from '../lib/accounts/throttle.ts'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
@@ -157,7 +158,7 @@ t.test('A-02 every refused login costs exactly one verification and no hash; of 
   // A login that is refused needs no more of the dependencies than these.
   const dependencies = { storage: guardStorage(storage, () => {}), passwords, throttle: noThrottle, hooks } as unknown as AccountsDependencies
   let begun = 0
-  const login = createLogin({ ...dependencies, settings: { registration: { verifyEmail: false } } } as AccountsDependencies, async () => {
+  const login = createLogin(dependencies, createProof({ ...dependencies, settings: { registration: { verifyEmail: false } } } as AccountsDependencies), async () => {
     begun++
     throw new TypeError('begun')
   })

@@ -105,6 +105,23 @@ t.test('policies: the stream of the example ends with its session', async t => {
   await t.resolves(stream.text(), 'it ends, or this test would time out')
 })
 
+t.test('leaving basic: the old credentials claim the first account, and everybody finds the way out', async t => {
+  Object.assign(process.env, { OLD_USERNAME: 'admin', OLD_PASSWORD: 'sesame 4711' })
+  const app = await load('leaving-basic')
+  const send = async (method: 'GET' | 'POST', url: string, user: string, payload?: object) =>
+    await app.inject({ method, url, headers: { authorization: `Basic ${Buffer.from(user).toString('base64')}` }, ...(payload === undefined ? {} : { payload }) })
+  t.match((await send('GET', '/reports', 'admin:sesame 4711')).json(), { readBy: 'somebody who knows the old password' })
+  t.equal((await send('GET', '/stragglers', 'admin:sesame 4711')).statusCode, 401)
+  const claimed = await send('POST', '/auth/owner', 'admin:sesame 4711', { email: 'ada@example.com', password: PASSWORD })
+  t.equal(claimed.statusCode, 201)
+  const cookie = claimed.cookies.map(({ name, value }) => `${name}=${value}`).join('; ')
+  const { token } = (await send('POST', '/auth/basic/token', `ada@example.com:${PASSWORD}`, { name: 'nightly report' })).json() as { token: string }
+  t.match((await app.inject({ url: '/reports', headers: { authorization: `Bearer ${token}` } })).json(), { readBy: 'ada@example.com' })
+  t.match((await send('GET', '/reports', `ada@example.com:${PASSWORD}`)).headers, { deprecation: '@0', sunset: 'Wed, 30 Jun 2027 00:00:00 GMT' })
+  const stragglers = (await app.inject({ url: '/stragglers', headers: { cookie } })).json() as Array<{ route: string, user: { email: string } | null }>
+  t.strictSame(stragglers.map(({ route, user }) => `${user?.email ?? 'shared'} ${route}`).sort(), ['ada@example.com /auth/basic/token', 'ada@example.com /reports', 'shared /reports'])
+})
+
 t.test('closed by default: who says nothing is closed, and who says otherwise is obeyed', async t => {
   const app = await load('closed-by-default')
   const stranger = createClient(app)

@@ -1,3 +1,4 @@
+import fastifyAuth from '@fastify/auth'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { AccountsOptions, PersonalTokenRefusedState } from '../types/index.ts'
@@ -63,6 +64,11 @@ t.test('T-05, T-08, T-12 what can\'t be had is refused with words, when a token 
   }
   for (const fields of [{ name: 'x' }, { context: 'server' }, { name: 'x', context: 'both' }, {}]) t.equal((await browser.post('/auth/tokens', fields)).statusCode, 400)
   for (const fields of [{ context: 'browser' }, {}]) t.equal((await patch(server, fields)).statusCode, 400, 'T-10 the context never changes')
+  const messageOf = async (fields: object) => (await browser.post('/auth/tokens', { name: 'x', context: 'server', ...fields })).json<{ message: string }>().message
+  for (const context of ['script', '', 7, null]) t.equal(await messageOf({ context }), 'body/context must be one of server, browser')
+  for (const expiresAt of [1_800_000_000, null]) t.equal(await messageOf({ expiresAt }), 'body/expiresAt must be string (RFC 3339, such as 2027-01-31T12:00:00Z)')
+  t.match(await messageOf({ allowedIps: [7] }), /^body\/allowedIps\/0 must be string \(Addresses and networks/)
+  t.equal(await messageOf({ digest: 'x' }), 'body must not have additional properties')
   t.equal((await browser.get('/auth/tokens')).json<{ tokens: unknown[] }>().tokens.length, 2)
   t.equal(await statusOf(app, server.token), 200, 'nothing was changed')
 })
@@ -131,10 +137,28 @@ t.test('a token is replaced: the old one ends now, or after an overlap, and has 
   t.strictSame(answers.map(({ statusCode }) => statusCode).sort(), [201, ...new Array<number>(7).fill(404)])
   const third = answers.find(({ statusCode }) => statusCode === 201)!.json<MadeToken>()
   t.strictSame([await statusOf(app, second.token), await statusOf(app, third.token)], [200, 200])
+  const successors = ({ tokens }: { tokens: Array<MadeToken['personalToken']> }) => Object.fromEntries(tokens.map(({ id, successorId }) => [id, successorId]))
+  t.strictSame(successors((await browser.get('/auth/tokens')).json()), { [third.personalToken.id]: null, [second.personalToken.id]: third.personalToken.id }, 'which of two of one name is to go')
+  t.equal(third.personalToken.successorId, null)
   clock.advance(HOUR)
   t.strictSame([await statusOf(app, second.token), await statusOf(app, third.token)], [401, 200])
   t.match((await browser.get('/auth/tokens')).json<{ tokens: object[] }>().tokens, [{ id: third.personalToken.id }], 'of those that were replaced the list is silent')
   t.match((await browser.post('/auth/tokens', { name: 'x', context: 'server' })).json(), { code: 'FST_ACCOUNTS_FRESH_LOGIN_REQUIRED' }, 'an hour after signing in')
+})
+
+t.test('a token is replaced without a body, which is no way round the rules for those that there are', async t => {
+  const { app, browser } = await create(t)
+  const { token, personalToken } = await makeToken(browser)
+  const url = `/auth/tokens/${personalToken.id}/rotate`
+  for (const [type, status] of [['text/plain', 415], ['application/x-www-form-urlencoded', 415], ['', 415], ['application/json', 400]] as const) {
+    t.equal((await browser.request('POST', url, undefined, { 'content-type': type, 'content-length': '0' })).statusCode, status, `an empty body of the type "${type}"`)
+  }
+  t.equal((await browser.request('POST', url, Buffer.from('{}'), { 'content-type': '' })).statusCode, 415, 'a body of no type')
+  t.equal((await browser.request('POST', url, undefined, { origin: 'https://evil.example' })).statusCode, 403)
+  t.match((await browser.request('POST', '/auth/tokens')).json(), { statusCode: 400, message: 'body must be object' }, 'elsewhere there must be one')
+  t.equal(await statusOf(app, token), 200)
+  t.equal((await browser.request('POST', url)).statusCode, 201)
+  t.equal(await statusOf(app, token), 401, 'the old one ends now')
 })
 
 t.test('T-15 rotating the newest again and again does not get round the limit', async t => {
@@ -255,4 +279,42 @@ t.test('T-13 why a token is refused is for its owner\'s hook and the log, and ne
   t.match(events.take(), [{ name: 'personal-token.unknown', reason: 'malformed' }])
   t.equal(refused.length, reasons.length, 'what nobody owns is told to nobody')
   t.equal((await patch(server, { name: 'x' })).statusCode, 401)
+})
+
+t.test('T-13 a route that takes no token, or none of its scopes, is refused as before, and its owner is told', async t => {
+  const refused: string[] = []
+  const events = listen(t)
+  const { app, person } = await createPeopleApp(t, { hooks: { personalTokenRefused: ({ userId, tokenId, reason, address }) => { refused.push([userId, tokenId, reason, address].join(' ')) } } }, async app => {
+    await app.register(fastifyAuth)
+    app.get('/scoped', { onRequest: app.guard({ scopes: ['write'] }) }, async () => 'reached')
+    app.get('/either', { onRequest: app.auth([app.verifyAccessCookie, app.guard({ scopes: ['write'] }), app.guard({ scopes: ['read'] })]) }, async () => 'reached')
+    app.get('/missing', { onRequest: app.auth([app.verifyAccessCookie, app.guard({ scopes: ['read'] })]) }, async (_request, reply) => await reply.code(404).send({}))
+    app.get('/all', { onRequest: app.auth([app.guard({ scopes: ['read'] }), app.verifyAccessCookie], { run: 'all' }) }, async () => 'reached')
+    app.get('/own', { onRequest: app.auth([app.verifyAccessCookie, async () => {}]) }, async () => 'reached')
+    app.get('/neither', { onRequest: app.auth([app.verifyAccessCookie, async () => { throw new TypeError('no') }]) }, async () => 'reached')
+  })
+  const { id, browser } = await person()
+  const { token, personalToken } = await makeToken(browser, { scopes: ['read'], allowedIps: ['192.0.2.1'] })
+  const use = async (url: string, from = '192.0.2.1', given = token) => {
+    const { statusCode, json } = await useToken(app, given, { url, from })
+    // The hook is called when the answer is out, of which this knows first.
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+    return [statusCode, statusCode === 200 ? '' : json<{ code?: string }>().code, ...refused.splice(0)]
+  }
+  const told = (reason: string, from = '192.0.2.1') => [id, personalToken.id, reason, from].join(' ')
+  const scope = [403, 'FST_ACCOUNTS_SCOPE_INSUFFICIENT', told('scope')]
+  const route = [401, 'FST_ACCOUNTS_AUTHENTICATION_REQUIRED', told('route')]
+  events.take()
+  t.strictSame(await use('/auth/tokens'), route, 'also a token that nobody has used before')
+  t.match(events.take(), [{ name: 'request.refused' }, { name: 'personal-token.refused', userId: id, tokenId: personalToken.id, reason: 'route', address: '192.0.2.1' }])
+  t.strictSame(await use('/auth/tokens'), route)
+  t.strictSame(await use('/scoped'), scope)
+  t.strictSame(await use('/private'), scope)
+  t.strictSame(await use('/neither'), [401, undefined, told('route')])
+  t.strictSame(await use('/auth/tokens', '192.0.2.2'), [...route.slice(0, 2), told('address', '192.0.2.2')], 'what is wrong with the token itself says more')
+  for (const url of ['/either', '/all', '/own']) t.strictSame(await use(url), [200, ''], `${url}: let in after all`)
+  t.strictSame(await use('/missing'), [404, undefined])
+  t.strictSame(await use('/auth/tokens', '192.0.2.1', `pat_${'0'.repeat(42)}`), route.slice(0, 2), 'what nobody owns is told to nobody')
+  await app.accounts.personalTokens.revoke(id, personalToken.id)
+  t.strictSame(await use('/auth/tokens'), [...route.slice(0, 2), told('revoked')])
 })

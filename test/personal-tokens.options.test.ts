@@ -46,8 +46,19 @@ t.test('D7 switched off there are no routes, no services, and a token is not loo
     const token = `pat_${'x'.repeat(42)}`
     t.match((await useToken(app, token)).json(), { code: 'FST_ACCOUNTS_AUTHENTICATION_REQUIRED' })
     t.equal((await browser.get('/private', { authorization: `Bearer ${token}` })).statusCode, 200)
-    t.throws(() => app.verifyPersonalToken, { code: 'FST_ACCOUNTS_POLICY_INVALID', message: /"personal-token", which is not enabled/ }, 'undefined it would leave the route open')
+    t.throws(() => app.verifyPersonalToken, { code: 'FST_ACCOUNTS_PERSONAL_TOKENS_OFF' }, 'undefined it would leave the route open')
   }
+})
+
+t.test('D7 switching them off revokes nothing', async t => {
+  const storage = await openStorage(t)
+  const given = { storage: { ...storage, close: async () => {} }, secret: randomBytes(32) }
+  const { person } = await createPeopleApp(t, given)
+  const { token } = await makeToken((await person()).browser)
+  const off = await createPeopleApp(t, { ...given, personalTokens: false })
+  t.equal(await statusOf(off.app, token), 401)
+  const on = await createPeopleApp(t, given)
+  t.equal(await statusOf(on.app, token), 200)
 })
 
 t.test('a prefix of the host\'s own, and secrets that change: the first makes, all verify', async t => {

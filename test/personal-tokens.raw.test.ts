@@ -335,5 +335,5 @@ t.test('X-06 tokens that are switched off are not looked at', async t => {
     }
   }
   t.equal((await send(get('/auth/tokens', cookie))).statusCode, 404)
-  t.throws(() => host.app.verifyPersonalToken, { code: 'FST_ACCOUNTS_POLICY_INVALID' })
+  t.throws(() => host.app.verifyPersonalToken, { code: 'FST_ACCOUNTS_PERSONAL_TOKENS_OFF' })
 })

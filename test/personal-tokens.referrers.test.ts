@@ -39,7 +39,7 @@ t.test('T-04 T-16 what is no origin, or more than one, is refused with words', a
     [/^"\*" stands for nothing but the whole left-most label/, ['https://a.*.example.com', 'https://*a.example.com', 'https://a*.example.com', 'https://*.*.example.com', 'https://**.example.com', 'https://example.*', 'https://*:443', 'https://*/', '*.example.com', '*://a.example', '*://*', 'https://a.example:*', 'https://a.example/*', 'https://user:*@a.example']],
     [/^"\*" stands for a part of a name/, ['https://*.127.0.0.1', 'https://*.[::1]', 'https://*.1', 'https://*.0x7f.1']],
     [/^"\*" is followed by at least two more labels/, ['https://*.com', 'https://*.localhost', 'https://*.localhost:3000', 'https://*.internal', 'https://*.com.', 'https://*.COM', 'https://*.com/']],
-    [/^under a public suffix anybody can have a name$/, ['https://*.co.uk', 'https://*.github.io', 'https://*.kawasaki.jp', 'https://*.x.kawasaki.jp', 'https://*.foo.ck', 'https://*.compute.amazonaws.com', 'https://*.herokuapp.com:8443', 'https://*.pages.dev', 'https://*.vercel.app', 'https://*.co.uk.', 'https://*.GitHub.io', 'https://*.platformsh.site']]
+    [/^under a public suffix anybody can have a name: put your own between it and "\*", as in https:\/\/\*\.example\.co\.uk$/, ['https://*.co.uk', 'https://*.github.io', 'https://*.kawasaki.jp', 'https://*.x.kawasaki.jp', 'https://*.foo.ck', 'https://*.compute.amazonaws.com', 'https://*.herokuapp.com:8443', 'https://*.pages.dev', 'https://*.vercel.app', 'https://*.co.uk.', 'https://*.GitHub.io', 'https://*.platformsh.site']]
   ]
   for (const [why, texts] of table) for (const text of texts) t.match(readReferrer(text), { kind: 'problem', text: why }, JSON.stringify(text))
 })

@@ -31,7 +31,7 @@ t.test('D4, T-01 a token is shown once; the list, and a dump of the database, ho
   const { token, personalToken } = await makeToken(browser, { allowedMethods: ['GET'] })
   const { body } = await browser.get('/auth/tokens')
   t.strictSame(JSON.parse(body), { tokens: [personalToken] })
-  t.strictSame(Object.keys(personalToken).sort(), ['allowedIps', 'allowedMethods', 'allowedReferrers', 'context', 'createdAt', 'expiresAt', 'id', 'lastUsedAddress', 'lastUsedAt', 'name', 'scopes'])
+  t.strictSame(Object.keys(personalToken).sort(), ['allowedIps', 'allowedMethods', 'allowedReferrers', 'context', 'createdAt', 'expiresAt', 'id', 'lastUsedAddress', 'lastUsedAt', 'name', 'scopes', 'successorId'])
   const [record] = await storage.personalTokens!.listForUser(id)
   t.notMatch(JSON.stringify([body, record]), token.slice(4, 36))
   t.match(record!.digest, /^[\w-]{43}$/)

@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream'
+import cors from '@fastify/cors'
 import swagger from '@fastify/swagger'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
@@ -71,6 +72,7 @@ DELETE             /auth/me                  cookie, fresh 900 s, strict
 GET, HEAD          /auth/me                  cookie or personal-token
 PATCH              /auth/me                  cookie
 GET, HEAD          /auth/me/export           cookie, fresh 900 s, strict
+GET, HEAD, POST    /auth/owner               public
 POST               /auth/password/change     cookie
 POST               /auth/refresh             public
 POST               /auth/register            public
@@ -96,11 +98,20 @@ t.test('it says when there are routes that the plugin came too late to see', asy
 })
 
 t.test('and the start warns of them where all routes are to be closed, and nowhere else', async t => {
-  for (const [protect, isEarly, expected] of [['all', true, 1], ['all', false, 0], ['none', true, 0]] as const) {
+  const early = (app: FastifyInstance) => { app.get('/early', handler) }
+  const preflight = async (app: FastifyInstance) => { await app.register(cors, { origin: 'https://portal.example.org' }) }
+  const both = async (app: FastifyInstance) => {
+    await preflight(app)
+    app.route({ method: ['OPTIONS', 'POST'], url: '/early', handler })
+  }
+  for (const [protect, before, expected] of [['all', early, 1], ['all', () => {}, 0], ['none', early, 0], ['all', preflight, 0], ['all', both, 1]] as const) {
     const lines: string[] = []
     const stream = new Writable({ write (line, _encoding, done) { lines.push(String(line)); done() } })
-    await createHost(t, { server: { logger: { level: 'warn', stream } }, accounts: { protect }, before (app) { if (isEarly) app.get('/early', handler) } })
-    t.equal(lines.filter(line => line.includes('there were routes before it')).length, expected, `${protect}, ${isEarly}`)
+    const { app } = await createHost(t, { server: { logger: { level: 'warn', stream } }, accounts: { protect }, before })
+    t.equal(lines.filter(line => line.includes('there were routes before it')).length, expected, `${protect}, ${before.name}`)
+    if (before !== preflight) continue
+    const asked = await app.inject({ method: 'OPTIONS', url: '/auth/me', headers: { origin: 'https://portal.example.org', 'access-control-request-method': 'GET' } })
+    t.equal(asked.statusCode, 204, 'a preflight carries no credentials')
   }
 })
 

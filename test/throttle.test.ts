@@ -4,6 +4,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { AccountsDependencies } from '../lib/accounts/dependencies.ts'
 import { createLogin } from '../lib/accounts/login.ts'
+import { createProof } from '../lib/accounts/proof.ts'
 import { createThrottle } from '../lib/accounts/throttle.ts'
 import { createHooks } from '../lib/hooks.ts'
 import { resolveThrottle } from '../lib/options/throttle.ts'
@@ -80,7 +81,8 @@ t.test('A-05 of 200 wrong logins at once on two servers five are checked', async
   const servers = [1, 2].map(() => {
     const guarded = guardStorage(storage, () => {})
     const throttle = createThrottle({ rule: resolveThrottle({}, storage)!, throttles: guarded.throttles!, keys: hash, devices: noDevices, hooks })
-    return createLogin({ settings: { registration: { verifyEmail: false } }, storage: guarded, passwords, hooks, throttle } as unknown as AccountsDependencies, async () => { throw new TypeError('begun') })
+    const dependencies = { settings: { registration: { verifyEmail: false } }, storage: guarded, passwords, hooks, throttle } as unknown as AccountsDependencies
+    return createLogin(dependencies, createProof(dependencies), async () => { throw new TypeError('begun') })
   })
   const codes = await Promise.all(Array.from({ length: 200 }, async (_, index) => await servers[index % 2]!(WRONG, null).then(() => 'in', (error: { code: string }) => error.code)))
   t.equal(hasher.take().verify, 5)

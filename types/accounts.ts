@@ -1,8 +1,9 @@
 import type { FastifyRequest } from 'fastify'
 import type { AccountsHookName, AccountsHooks } from './hooks.ts'
 import type { Duration, RoutePolicy } from './policy.ts'
+import type { CreatedPersonalToken, NewPersonalToken, PersonalTokenUpdate } from './personal-tokens.ts'
 import type { ListedSession, PersonalToken, Session, User } from './principal.ts'
-import type { OneTimeTokenRecord, OutboxRecord, RevokeReason, UserChange } from './storage.ts'
+import type { BasicUseRecord, OneTimeTokenRecord, OutboxRecord, RevokeReason, UserChange } from './storage.ts'
 
 /** The request on whose behalf a service acts: its address, user agent and presented session. */
 export interface ServiceContext { readonly request?: FastifyRequest | null }
@@ -54,33 +55,14 @@ export interface AccountExport {
   readonly links: ReadonlyArray<Pick<OneTimeTokenRecord, 'purpose' | 'email' | 'createdAt' | 'expiresAt'>>
   /** Mail that waits to be sent. */
   readonly mails: ReadonlyArray<Omit<OutboxRecord, 'id' | 'userId'>>
+  /** Where HTTP Basic was used, within the last 400 days. */
+  readonly basicUses: ReadonlyArray<Omit<BasicUseRecord, 'userId'>>
 }
 
-/** What a personal token may do. A list that is left out, or `null`, does not limit; an empty one is refused. */
-export interface NewPersonalToken {
-  /** 1 to 100 characters, for its owner. */
-  readonly name: string
-  /** `server`: for scripts, limited by address. `browser`: for pages of other sites, limited by referrer, which is no boundary against anything but browsers. */
-  readonly context: 'server' | 'browser'
-  /** RFC 3339 if it is a text. @default `defaultTtl` from now */
-  readonly expiresAt?: Date | string
-  /** Of GET, HEAD, POST, PUT, PATCH, DELETE; GET includes HEAD. */
-  readonly allowedMethods?: readonly string[] | null
-  /** IPv4 and IPv6 addresses, and networks such as `192.0.2.0/24`. Only for `server`. */
-  readonly allowedIps?: readonly string[] | null
-  /** Origins as browsers send them, `https://www.example.com`; `https://*.example.com` stands for any one label. Only for `browser`. */
-  readonly allowedReferrers?: readonly string[] | null
-  /** RFC 6749, 3.3. */
-  readonly scopes?: readonly string[] | null
-}
-
-/** What to change of a personal token; what is left out stays, `null` lifts a limit. */
-export type PersonalTokenUpdate = Partial<Omit<NewPersonalToken, 'context'>>
-
-export interface CreatedPersonalToken {
-  /** The secret. It is shown this once. */
-  readonly token: string
-  readonly personalToken: PersonalToken
+/** Somebody who uses HTTP Basic at a route. */
+export interface BasicUse extends BasicUseRecord {
+  /** `null`: several share these credentials, or the account has been deleted. */
+  readonly user: User | null
 }
 
 export type LoginInput = ({ readonly email: string } | { readonly username: string }) & {
@@ -235,6 +217,24 @@ export interface Accounts {
      */
     rotate (userId: string, id: string, options?: { readonly overlap?: Duration }, context?: ServiceContext): Promise<CreatedPersonalToken | null>
   }
+  /** The first owner of an installation, where the users store can tell who is first. */
+  readonly owner: {
+    /** Whether anybody has the role `owner`. */
+    isClaimed (): Promise<boolean>
+    /**
+     * Make the account of the first owner, and a session. Who may is for the caller to find out: `POST /auth/owner` asks for
+     * the legacy credentials or the setup code.
+     * @throws {FST_ACCOUNTS_OWNER_EXISTS} and what `register` throws
+     */
+    claim (input: Registration, context?: ServiceContext): Promise<SignedIn>
+    /** What proves a claim, as it stands in the log; `null`: there is an owner, or the legacy credentials prove it. */
+    setupCode (): Promise<string | null>
+  }
+  /**
+   * Who still uses HTTP Basic and where, the latest first, at most 1000. Other processes' uses are at most ten seconds behind.
+   * @throws {FST_ACCOUNTS_BASIC_OFF}
+   */
+  basicUsage (): Promise<BasicUse[]>
   /** The matrix of routes and policies of this scope, by url and method, once the server is ready; for a snapshot `formatPolicies` prints it. */
   policies (): RoutePolicy[]
   /** Add a hook; hooks of one name run in the order in which they were added. */

@@ -22,8 +22,10 @@ declare module 'fastify' {
     guard (policy?: Policy): Guard
     /** Demand the access cookie and no other credential. */
     verifyAccessCookie: Guard
-    /** Demand a personal token and no other credential. Throws at once where they are switched off. */
+    /** Demand a personal token and no other credential. @throws {FST_ACCOUNTS_PERSONAL_TOKENS_OFF} at once where they are switched off */
     verifyPersonalToken: Guard
+    /** Demand HTTP Basic and no other credential. Throws at once where it is switched off. */
+    verifyBasic: Guard
     /** Make a `preHandler` that lets a known caller pass if `check` says `true`; else 403. */
     authorize (check: Check): (request: FastifyRequest) => Promise<void>
     accounts: Accounts

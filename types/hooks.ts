@@ -50,6 +50,7 @@ export type PersonalTokenDenial =
   | 'malformed' | 'unknown' | 'rate-limited'
   | 'revoked' | 'expired' | 'owner-gone' | 'owner-disabled' | 'owner-changed'
   | 'method' | 'address' | 'address-unknown' | 'referrer' | 'referrer-missing' | 'referrer-conflict'
+  | 'route' | 'scope'
 export type RefreshOutcome = 'rotated' | 'window' | 'recovered'
 
 /** A hook that is awaited before the act; a rejection refuses it: 403, or the error's own `statusCode` when it is 4xx. */
@@ -78,7 +79,7 @@ export interface AccountsHooks {
   passwordChanged: Notice<PasswordChangedState>
   /** A token was made, also in the place of another. */
   personalTokenCreated: Notice<PersonalTokenCreatedState>
-  /** A token that we know was refused. Whoever used it is not told why. */
+  /** A token that we know was refused, also by a route that takes none (`route`) or other scopes (`scope`): then after the answer. */
   personalTokenRefused: Notice<PersonalTokenRefusedState>
   /** A mail was given up: refused for good, or not accepted for a day. */
   mailFailed: Notice<MailFailedState>
@@ -98,7 +99,7 @@ export interface AccountsEvent {
   readonly tokenId?: string
   readonly requestId?: string
   readonly address?: string | null
-  /** Why, where the name alone does not say it: a `RevokeReason`, a `LoginFailure`, a `PersonalTokenDenial`, an error code. */
+  /** Why, where the name alone does not say it: a `RevokeReason`, a `LoginFailure`, a `PersonalTokenDenial`, an error code, a route. */
   readonly reason?: string
 }
 
@@ -108,5 +109,6 @@ export type AccountsEventName =
   | 'session.rotated' | 'session.window' | 'session.recovered' | 'session.reused' | 'session.revoked'
   | 'password.changed' | 'password.upgraded' | 'password.reset' | 'email.verified' | 'email.changed'
   | 'personal-token.created' | 'personal-token.changed' | 'personal-token.revoked' | 'personal-token.refused' | 'personal-token.unknown'
+  | 'basic.used' | 'owner.claimed'
   | 'mail.sent' | 'mail.failed' | 'mail.given-up'
   | 'request.refused' | 'storage.failed'

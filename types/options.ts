@@ -137,6 +137,21 @@ export interface PersonalTokenOptions {
   readonly scopes?: readonly string[]
 }
 
+/**
+ * HTTP Basic (RFC 7617) for clients of the past, and the way out of it. A route takes it only if its policy names `basic`.
+ * At least one of `users` and `legacy` is there.
+ */
+export interface BasicOptions {
+  /** Accounts, with address or user name, and password, as at login. @default false */
+  readonly users?: boolean
+  /** A name and a password that several share, from before there were accounts. They also prove who may claim the first account. */
+  readonly legacy?: { readonly username: string, readonly password: string }
+  /** When it ends: answers say so (`Sunset`, RFC 8594), and from then on it is refused. */
+  readonly sunset?: Date
+  /** Since when it is deprecated: answers say so (`Deprecation`, RFC 9745). @default 1970, all along */
+  readonly deprecated?: Date
+}
+
 export interface AccountsOptions {
   /** The public URL of the application: cookie security, allowed origin, links in mail. Never taken from a header. */
   readonly appUrl: string
@@ -178,8 +193,10 @@ export interface AccountsOptions {
    * @default { open: true, verifyEmail: true if there is a mailer }
    */
   readonly registration?: { readonly open?: boolean, readonly verifyEmail?: boolean }
-  /** `false`: there are none. @default {} if the storage keeps them */
+  /** `false`: none is taken or made, which revokes none: switched on again, they work. @default {} if the storage keeps them */
   readonly personalTokens?: false | PersonalTokenOptions
+  /** HTTP Basic; its uses are kept in `storage.basicUses`. @default false */
+  readonly basic?: false | BasicOptions
   /** Limit guesses, by account; `false`: don't. @default { free: 5, limit: 100 } */
   readonly throttle?: false | ThrottleOptions
   /** Limit requests to the plugin's routes, by network; `false`: don't. @default { max: 300, maxSensitive: 30, window: '1m' } */

@@ -15,8 +15,6 @@ export interface PersonalTokenRecord extends PersonalToken {
   readonly epoch: number
   /** When its owner is next to be told that it ends; `null`: not any more. */
   readonly noticeAt: Date | null
-  /** The token that was made in its place; there is at most one. */
-  readonly successorId: string | null
   readonly revokedAt: Date | null
 }
 

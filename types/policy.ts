@@ -17,7 +17,7 @@ export type Check = (principal: Principal, request: FastifyRequest) => boolean |
 
 /** What a route demands of its caller. */
 export interface Policy {
-  /** The credentials that the route accepts; left out: every kind that is enabled. */
+  /** The credentials that the route accepts; left out: every kind that is enabled, but for `basic`. */
   readonly via?: CredentialKind | readonly CredentialKind[]
   /** Let a caller without any credential in, as `principal: null`. A bad credential is still 401. */
   readonly optional?: boolean

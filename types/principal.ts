@@ -55,6 +55,8 @@ export interface PersonalToken {
   /** Batched: at most ten seconds behind. */
   readonly lastUsedAt: Date | null
   readonly lastUsedAddress: string | null
+  /** The token that was made in its place, by which it ends, at once or after an overlap; `null`: none. There is at most one. */
+  readonly successorId: string | null
 }
 
 /** The ways in which a request can prove who calls. */
@@ -64,7 +66,7 @@ interface AnyPrincipal {
   readonly user: User
   /** `null`: not narrowed, all that the user may do. Else only routes whose policy names scopes are open, and all that it names are needed. */
   readonly scopes: readonly string[] | null
-  /** When the password (or the host's own proof) was last given; of a personal token when it was made. */
+  /** When the password (or the host's own proof) was last given; of a personal token when it was made; of HTTP Basic right now. */
   readonly authenticatedAt: Date
   /** Aborts when the credential is revoked or expires, so that streams and sockets can be closed. Made when first read. */
   readonly signal: AbortSignal
@@ -87,6 +89,11 @@ export interface PersonalTokenPrincipal extends AnyPrincipal {
 
 export interface BasicPrincipal extends AnyPrincipal {
   readonly via: 'basic'
+  /**
+   * Whether it is the name and password that several share (`basic.legacy`). Then `user` is no account: its id is `legacy`,
+   * it has no roles, and its address is empty.
+   */
+  readonly isShared: boolean
 }
 
 /** Who is calling and how they proved it, told apart by `via`. */

@@ -52,7 +52,8 @@ export interface UserQuery {
 /**
  * A host may bring its own, over a users table that it has. `findByUsername`, `list` and `upgradePassword` may be left out:
  * then nobody logs in by user name, there is no list of users, and old digests stay. `confirmEmail` and `changeEmail` may
- * be left out where there is no mailer.
+ * be left out where there is no mailer. `hasOwner` and `createFirstOwner` may be left out together: then nobody claims the first
+ * account over HTTP.
  *
  * The last owner: a user with the role `owner` who is not disabled can't be disabled, deleted or lose that role while
  * there is no other such user, also when two of them go at the same moment.
@@ -71,6 +72,10 @@ export interface UserStore {
    * whose ids are its own answers with its own.
    */
   create (user: NewUser): Promise<UserRecord | 'email-taken' | 'username-taken'>
+  /** Whether anybody has the role `owner`, disabled or not. */
+  hasOwner? (): Promise<boolean>
+  /** The same as `create`, unless anybody has the role `owner`, disabled or not: of racers exactly one gets in, whatever their keys. */
+  createFirstOwner? (user: NewUser): Promise<UserRecord | 'owner-exists' | 'email-taken' | 'username-taken'>
   /**
    * `null`: no such user. With `unlessOwner` a user who has the role `owner` at that very moment, disabled or not, stays
    * as they are, and the answer is `is-owner`: the rule must hold too while somebody else makes them one.

@@ -11,11 +11,12 @@ export function createExport ({ storage }: Pick<AccountsDependencies, 'storage'>
   return async function exportUser (userId) {
     const user = isId(userId) ? await storage.users.find(userId) : null
     if (user === null) return null
-    const [sessions, personalTokens, links, mails] = await Promise.all([
+    const [sessions, personalTokens, links, mails, basicUses] = await Promise.all([
       storage.sessions.listForUser(userId, null),
       storage.personalTokens?.listForUser(userId) ?? [],
       storage.oneTimeTokens?.listForUser(userId) ?? [],
-      storage.outbox?.listForUser(userId) ?? []
+      storage.outbox?.listForUser(userId) ?? [],
+      storage.basicUses?.listForUser(userId) ?? []
     ])
     return {
       user: toUser(user),
@@ -26,7 +27,8 @@ export function createExport ({ storage }: Pick<AccountsDependencies, 'storage'>
       }),
       personalTokens: personalTokens.map(token => ({ ...toPersonalToken(token), revokedAt: token.revokedAt })),
       links: links.map(({ purpose, email, createdAt, expiresAt }) => ({ purpose, email, createdAt, expiresAt })),
-      mails: mails.map(({ kind, recipient, data: { epoch: _, ...data }, locale, attempts, createdAt, dueAt }) => ({ kind, recipient, data, locale, attempts, createdAt, dueAt }))
+      mails: mails.map(({ kind, recipient, data: { epoch: _, ...data }, locale, attempts, createdAt, dueAt }) => ({ kind, recipient, data, locale, attempts, createdAt, dueAt })),
+      basicUses: basicUses.map(({ userId: _, ...use }) => use)
     }
   }
 }

@@ -39,8 +39,12 @@ export function createPrepare ({ storage, passwords, hooks }: Pick<AccountsDepen
  * @throws {FST_ACCOUNTS_EMAIL_TAKEN}
  * @throws {FST_ACCOUNTS_USERNAME_TAKEN}
  */
-export async function insert (users: UserStore, user: NewUser): Promise<UserRecord> {
-  const created = await users.create(user)
+export async function insert (users: Pick<UserStore, 'create'>, user: NewUser): Promise<UserRecord> {
+  return accept(await users.create(user))
+}
+
+/** @throws the same */
+export function accept (created: UserRecord | 'email-taken' | 'username-taken'): UserRecord {
   if (created === 'email-taken') throw new FST_ACCOUNTS_EMAIL_TAKEN()
   if (created === 'username-taken') throw new FST_ACCOUNTS_USERNAME_TAKEN()
   return created

@@ -5,28 +5,14 @@ import { FST_ACCOUNTS_USERNAME_TAKEN } from '../errors.ts'
 import { toUser } from '../sessions/records.ts'
 import type { Issued } from '../sessions/sign-in.ts'
 import type { AccountsDependencies } from './dependencies.ts'
+import type { Enrol } from './enrol.ts'
 import { insert, type Prepare } from './new-account.ts'
 import { readRegistration } from './shapes.ts'
 
 /** `null`: the address has to be verified first, by a link in the mail that is on its way. */
 export type Register = (input: Registration, request: FastifyRequest | null) => Promise<Issued | null>
 
-/** Create an account and its first session, together or not at all. */
-export function createRegister ({ settings, storage, throttle, signIn, signOut, readPresented, post, hooks }: AccountsDependencies, prepare: Prepare): Register {
-  async function registerNow (newUser: NewUser, request: FastifyRequest | null): Promise<Issued> {
-    const replaced = readPresented(request)
-    const created = await storage.atomically(async stores => {
-      const user = await insert(stores.users, newUser)
-      const session = signIn.prepare(user, request, true)
-      return { user, session, ended: await signIn.store(stores.sessions, session, replaced) }
-    })
-    for (const { userId, sessionId, reason } of created.ended) signOut.announce(userId, [sessionId], reason, request)
-    const issued = signIn.issue(created.user, created.session)
-    hooks.record('account.registered', { userId: created.user.id, sessionId: created.session.id, request })
-    await hooks.after('afterRegister', { user: issued.user, session: issued.session, request })
-    return issued
-  }
-
+export function createRegister ({ settings, storage, throttle, post, hooks }: AccountsDependencies, prepare: Prepare, enrol: Enrol): Register {
   /**
    * Create an account that waits for the proof of its address. Whether there was one already is told by mail to its owner
    * alone (ASVS 6.3.8): the answer, the work and what is awaited are the same.
@@ -58,7 +44,7 @@ export function createRegister ({ settings, storage, throttle, signIn, signOut, 
 
   return async function register (input, request) {
     const newUser = await prepare(readRegistration(input), request)
-    if (!settings.registration.verifyEmail) return await registerNow(newUser, request)
+    if (!settings.registration.verifyEmail) return await enrol(async users => await insert(users, newUser), request)
     await registerUnverified(newUser, request)
     return null
   }

@@ -1,6 +1,6 @@
 import type { Accounts, SignedIn } from '../../types/accounts.ts'
 import { now } from '../clock.ts'
-import { FST_ACCOUNTS_MAIL_UNSUPPORTED, FST_ACCOUNTS_PERSONAL_TOKENS_OFF } from '../errors.ts'
+import { FST_ACCOUNTS_BASIC_OFF, FST_ACCOUNTS_MAIL_UNSUPPORTED, FST_ACCOUNTS_OWNER_UNSUPPORTED, FST_ACCOUNTS_PERSONAL_TOKENS_OFF } from '../errors.ts'
 import type { PersonalTokenManagement } from '../personal-tokens/manage.ts'
 import { toListedSession } from '../sessions/records.ts'
 import type { Issued } from '../sessions/sign-in.ts'
@@ -10,6 +10,7 @@ import type { Emails } from './emails.ts'
 import type { ExportUser } from './export.ts'
 import type { ListUsers } from './list.ts'
 import type { Login } from './login.ts'
+import type { Owner } from './owner.ts'
 import type { PasswordChanges } from './password.ts'
 import type { Recovery } from './recovery.ts'
 import type { Register } from './register.ts'
@@ -27,11 +28,17 @@ export interface Duties {
   readonly emails: Emails | null
   /** `null`: they are switched off. */
   readonly personalTokens: PersonalTokenManagement | null
+  /** `null`: the users store can't tell who is first. */
+  readonly owner: Owner | null
+  /** `null`: the legacy credentials are in its place. */
+  readonly setupCode: string | null
+  /** `null`: HTTP Basic is switched off. */
+  readonly basicUsage: Accounts['basicUsage'] | null
   readonly policies: Accounts['policies']
 }
 
 /** What a host calls as `app.accounts`. */
-export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, policies }: Duties): Accounts {
+export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, owner, setupCode, basicUsage, policies }: Duties): Accounts {
   return {
     async register (input, { request = null } = {}) {
       const issued = await register(input, request)
@@ -77,6 +84,15 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
       revokeAll: async (userId, { request = null } = {}) => await switchedOn(personalTokens).revokeAll(userId, request),
       rotate: async (userId, id, { overlap } = {}, { request = null } = {}) => await switchedOn(personalTokens).rotate(userId, id, overlap, request)
     },
+    owner: {
+      isClaimed: async () => await first(owner).isClaimed(),
+      claim: async (input, { request = null } = {}) => toSignedIn(await first(owner).claim(input, request)),
+      setupCode: async () => owner === null || await owner.isClaimed() ? null : setupCode
+    },
+    async basicUsage () {
+      if (basicUsage === null) throw new FST_ACCOUNTS_BASIC_OFF()
+      return await basicUsage()
+    },
     policies,
     addHook: hooks.add
   }
@@ -92,6 +108,12 @@ function byMail<Duty> (duty: Duty | null): Duty {
 function switchedOn (personalTokens: PersonalTokenManagement | null): PersonalTokenManagement {
   if (personalTokens === null) throw new FST_ACCOUNTS_PERSONAL_TOKENS_OFF()
   return personalTokens
+}
+
+/** @throws {FST_ACCOUNTS_OWNER_UNSUPPORTED} */
+function first (owner: Owner | null): Owner {
+  if (owner === null) throw new FST_ACCOUNTS_OWNER_UNSUPPORTED()
+  return owner
 }
 
 function toSignedIn ({ user, session, access, refresh }: Issued): SignedIn {

@@ -4,6 +4,7 @@ import type { Attempt, ThrottleRule, ThrottleStore, UserRecord } from '../../typ
 import { now } from '../clock.ts'
 import type { Hooks } from '../hooks.ts'
 import type { ThrottleSettings } from '../options/throttle.ts'
+import { clientNetwork } from '../requests/network.ts'
 import type { Devices } from '../sessions/devices.ts'
 import type { Key } from '../tokens/secrets.ts'
 import { loginKey } from './identifiers.ts'
@@ -18,6 +19,8 @@ export interface Throttle {
    * else can then use up the attempts of the owner.
    */
   bucketOf (purpose: string, name: Identifier, user: UserRecord | null, request: FastifyRequest | null): string
+  /** The bucket of a client's network, for what belongs to no single account: who guesses locks out nobody elsewhere. */
+  bucketOfNetwork (purpose: string, request: FastifyRequest): string
   readonly guard: Guard
   /**
    * The same for a caller who is known and proves the password once more: `work` says whether it fits. In a bucket
@@ -56,6 +59,7 @@ export function createThrottle ({ rule, throttles, keys, devices, hooks }: Throt
       const [named, known] = [digest(...key, epoch), digest('device', device ?? '', user?.id ?? '', epoch)]
       return `${purpose}:${device === null ? named : known}`
     },
+    bucketOfNetwork: (purpose, request) => `${purpose}:${digest('network', clientNetwork(request))}`,
     guard,
     async prove (userId, user, work, request) {
       return await guard(`proof:${digest('user', userId, user?.epoch ?? 0)}`, work, fits => fits, () => hooks.record('proof.throttled', { userId, request }))
@@ -67,6 +71,7 @@ export function createThrottle ({ rule, throttles, keys, devices, hooks }: Throt
 /** Nothing is counted, nothing refused. */
 export const noThrottle: Throttle = {
   bucketOf: () => '',
+  bucketOfNetwork: () => '',
   guard: async (_bucket, work) => await work(),
   prove: async (_userId, _user, work) => await work(),
   allow: async () => true

@@ -3,7 +3,7 @@ import type { Guard } from '../../types/fastify.ts'
 import type { Policy } from '../../types/policy.ts'
 import type { Principal } from '../../types/principal.ts'
 import { now } from '../clock.ts'
-import type { Credential } from '../credentials/credential.ts'
+import type { Credential, PolicyDenial } from '../credentials/credential.ts'
 import { answerHeaders, CHALLENGE, FST_ACCOUNTS_AUTHENTICATION_REQUIRED, FST_ACCOUNTS_CREDENTIALS_CONFLICT, FST_ACCOUNTS_FORBIDDEN, FST_ACCOUNTS_FRESH_LOGIN_REQUIRED, FST_ACCOUNTS_INTERNAL, FST_ACCOUNTS_SCOPE_INSUFFICIENT, isAccountsError, TOKEN_CHALLENGE } from '../errors.ts'
 import type { Hooks } from '../hooks.ts'
 import { noteRefusal, varyByCaller } from '../requests/caching.ts'
@@ -37,6 +37,7 @@ export function createGuards (credentials: readonly Credential[], scopes: readon
 
 function createGuard (rule: Rule, enabled: readonly Credential[], hooks: Hooks): Guard {
   const accepted = enabled.filter(({ kind }) => rule.via.includes(kind))
+  const ignored = enabled.filter(({ kind }) => !rule.via.includes(kind))
   // Callback style: where memory suffices, nothing is made between the socket and the handler, not even a promise.
   return function guardRoute (request, reply, done) {
     const { principal: before } = request
@@ -49,11 +50,30 @@ function createGuard (rule: Rule, enabled: readonly Credential[], hooks: Hooks):
         ? found.then(async principal => { await admit(rule, hooks, principal, request, reply) })
         : admit(rule, hooks, found, request, reply)
     } catch (error) {
-      return done(toRefusal(error, rule, before, request, reply, hooks))
+      return done(refuse(error, before, request, reply))
     }
     if (admission === null) done()
-    else admission.then(() => done(), error => done(toRefusal(error, rule, before, request, reply, hooks)))
+    else admission.then(() => done(), error => done(refuse(error, before, request, reply)))
   }
+
+  function refuse (thrown: unknown, before: Principal | null, request: FastifyRequest, reply: FastifyReply): Error {
+    const error = toRefusal(thrown, accepted, before, request, reply, hooks)
+    if (error instanceof FST_ACCOUNTS_AUTHENTICATION_REQUIRED) noteRefused(ignored, 'route', request, reply)
+    if (error instanceof FST_ACCOUNTS_SCOPE_INSUFFICIENT) noteRefused(accepted, 'scope', request, reply)
+    return error
+  }
+}
+
+/** Afterwards, as it must not show in the time of the answer, and as another guard may let the caller in, in an "or" of @fastify/auth. */
+function noteRefused (credentials: readonly Credential[], reason: PolicyDenial, request: FastifyRequest, reply: FastifyReply): void {
+  const credential = credentials.find(credential => credential.isPresent(request))
+  if (credential?.noteRefused === undefined) return
+  const { principal } = request
+  reply.raw.once('close', () => {
+    const isRefused = reply.statusCode >= 400 && request.principal === principal
+    // Who calls was answered; the storage tells of its failures itself.
+    if (isRefused) credential.noteRefused?.(request, reason).catch(() => {})
+  })
 }
 
 /** Which of two was meant is not for us to guess, and a proxy before us may have judged the other. Those that are switched off are not looked at. */
@@ -113,19 +133,19 @@ async function consult (rule: Rule, hooks: Hooks, principal: Principal, request:
   for (const authorize of hooks.authorize) await requireConsent(authorize, principal, request)
 }
 
-/** RFC 9110, 11.6.1: every way in which a caller could prove who they are. */
-function challengeOf ({ via }: Rule): string {
-  return via.map(kind => kind === 'cookie' ? CHALLENGE : TOKEN_CHALLENGE).join(', ')
+/** RFC 9110, 11.6.1: every way in which a caller could prove who they are; a 401 asks for something in any case. */
+function challengeOf (accepted: readonly Credential[], request: FastifyRequest): string {
+  return accepted.map(credential => credential.challenge(request)).filter(challenge => challenge !== null).join(', ') || CHALLENGE
 }
 
 /** Give a refusal its headers here, for an error handler of the host's need not know of them. */
-function toRefusal (thrown: unknown, rule: Rule, before: Principal | null, request: FastifyRequest, reply: FastifyReply, hooks: Hooks): Error {
+function toRefusal (thrown: unknown, accepted: readonly Credential[], before: Principal | null, request: FastifyRequest, reply: FastifyReply, hooks: Hooks): Error {
   // Another guard may have found a caller already, as in an "or" of @fastify/auth.
   request.principal = before
   noteRefusal(reply)
   const error = thrown instanceof Error ? thrown : new FST_ACCOUNTS_INTERNAL({ cause: thrown })
   if (!isAccountsError(error)) return error
-  if (error instanceof FST_ACCOUNTS_AUTHENTICATION_REQUIRED) reply.header('www-authenticate', challengeOf(rule))
+  if (error instanceof FST_ACCOUNTS_AUTHENTICATION_REQUIRED) reply.header('www-authenticate', challengeOf(accepted, request))
   for (const [name, value] of Object.entries(answerHeaders(error))) {
     if (!reply.hasHeader(name)) reply.header(name, value)
   }

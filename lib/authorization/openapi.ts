@@ -3,7 +3,7 @@ import type { CredentialKind } from '../../types/principal.ts'
 import type { Rule } from './policy.ts'
 
 /** What a kind of credential is called among the `securitySchemes`. */
-const SCHEMES: Readonly<Partial<Record<CredentialKind, string>>> = { cookie: 'accountsCookie', 'personal-token': 'accountsPersonalToken' }
+const SCHEMES: Readonly<Partial<Record<CredentialKind, string>>> = { cookie: 'accountsCookie', 'personal-token': 'accountsPersonalToken', basic: 'accountsBasic' }
 
 /**
  * Say in a route's schema what its policies demand (OpenAPI 3.1, 4.8.30: one of the list is enough), unless the host has.
@@ -14,7 +14,7 @@ export function addSecurity (route: RouteOptions, rules: readonly Rule[]): void 
   if (rules.length === 0 || schema.security !== undefined) return
   const schemes = Object.entries(SCHEMES).filter(([kind]) => rules.every(({ via }) => via.includes(kind as CredentialKind)))
   const scopes = [...new Set(rules.flatMap(rule => rule.scopes ?? []))]
-  const security: object[] = schemes.map(([kind, scheme]) => ({ [scheme]: kind === 'cookie' ? [] : scopes }))
+  const security: object[] = schemes.map(([kind, scheme]) => ({ [scheme]: kind === 'personal-token' ? scopes : [] }))
   if (rules.every(({ optional }) => optional)) security.push({})
   route.schema = { ...schema, security } as FastifySchema
 }

@@ -60,7 +60,8 @@ export function resolvePolicy (policy: Policy, { enabled, scopes: known }: Vocab
 const copy = (list: readonly string[] | undefined) => list === undefined ? null : [...list]
 
 function resolveVia (via: Policy['via'], enabled: readonly CredentialKind[], mustBeFresh: boolean, refuse: Refuse): readonly CredentialKind[] {
-  if (via === undefined) return mustBeFresh ? enabled.filter(kind => kind !== 'personal-token') : enabled
+  // HTTP Basic is for routes that ask for it by name.
+  if (via === undefined) return enabled.filter(kind => kind !== 'basic' && !(mustBeFresh && kind === 'personal-token'))
   const kinds = (Array.isArray(via) ? via : [via]) as readonly CredentialKind[]
   if (!isTexts(kinds) || kinds.length === 0) refuse('"via" must name at least one kind of credential')
   const off = kinds.find(kind => !enabled.includes(kind))

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, HTTPMethods } from 'fastify'
 import type { CompletePolicy, RoutePolicy } from '../../types/policy.ts'
 import type { Guards } from './guard.ts'
 import { addSecurity } from './openapi.ts'
@@ -26,7 +26,10 @@ export function protectRoutes (app: FastifyInstance, { guards, protect, makers }
   // In a child neither what came earlier nor what is not found is known to be the child's.
   const isRoot = Object.getPrototypeOf(app) === Object.prototype
 
-  if (byDefault !== null && hasEarlier) app.log.warn('fastify-accounts: there were routes before it (or it was not awaited): they are guarded, but what they say of policies is not checked at start')
+  // A preflight carries no credentials (Fetch, CORS protocol): @fastify/cors, which must come first, is nothing to warn of.
+  const mustTell = app.supportedMethods.some(method => method !== 'OPTIONS' && app.printRoutes({ method: method as HTTPMethods }) !== NO_ROUTES)
+
+  if (byDefault !== null && mustTell) app.log.warn('fastify-accounts: there were routes before it (or it was not awaited): they are guarded, but what they say of policies is not checked at start')
 
   app.addHook('onRoute', options => {
     refuseUncalled(options, makers)

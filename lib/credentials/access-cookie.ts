@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CookiePrincipal } from '../../types/principal.ts'
 import type { Liveness as Demand } from '../../types/policy.ts'
 import { now } from '../clock.ts'
-import { FST_ACCOUNTS_TOKEN_EXPIRED, FST_ACCOUNTS_TOKEN_INVALID } from '../errors.ts'
+import { CHALLENGE, FST_ACCOUNTS_TOKEN_EXPIRED, FST_ACCOUNTS_TOKEN_INVALID } from '../errors.ts'
 import { isSafe, type OriginGuard } from '../requests/origin.ts'
 import type { Signals } from '../liveness/signals.ts'
 import type { Activity } from '../sessions/activity.ts'
@@ -44,6 +44,7 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
 
   return {
     kind: 'cookie',
+    challenge: () => CHALLENGE,
     isPresent: ({ headers: { cookie } }) => cookie !== undefined && (cookies.readAccess(cookie) !== null || cookies.readRefresh(cookie) !== null),
     identify (request, reply, demand) {
       const token = cookies.takeAccess(request, reply)

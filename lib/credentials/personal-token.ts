@@ -4,7 +4,7 @@ import type { PersonalTokenDenial } from '../../types/hooks.ts'
 import type { PersonalTokenPrincipal } from '../../types/principal.ts'
 import type { PersonalTokenRecord } from '../../types/storage.ts'
 import { now } from '../clock.ts'
-import { FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED } from '../errors.ts'
+import { FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED, TOKEN_CHALLENGE } from '../errors.ts'
 import type { Hooks } from '../hooks.ts'
 import type { Changes } from '../liveness/changes.ts'
 import type { Signals } from '../liveness/signals.ts'
@@ -51,6 +51,7 @@ export function createPersonalToken (dependencies: PersonalTokenCredentialDepend
 
   return {
     kind: 'personal-token',
+    challenge: () => TOKEN_CHALLENGE,
     isPresent ({ headers: { authorization } }) {
       if (authorization === undefined) return false
       const presented = readToken(authorization)
@@ -65,32 +66,53 @@ export function createPersonalToken (dependencies: PersonalTokenCredentialDepend
       const verdict = verdicts.get(presented.token)
       if (verdict !== undefined && standings.isUsable(verdict.standing, demand)) return accept(verdict, request)
       return examine(presented.token, request)
+    },
+    async noteRefused (request, reason) {
+      const presented = readToken(request.headers.authorization ?? '')
+      if (presented === null) return
+      const kept = verdicts.get(presented.token)
+      const verdict = kept !== undefined && standings.isUsable(kept.standing, 'checked') ? kept : await load(presented.token, personalTokens.digestsOf(presented.token))
+      if (verdict !== null) tell(verdict.standing.record, denialOf(verdict, request) ?? reason, request)
     }
   }
 
   /** Every limit is looked at on every request, also of a token that was let in a moment ago. */
-  function accept ({ standing, rules, principal }: Verdict, request: FastifyRequest): PersonalTokenPrincipal {
-    const { record, user } = standing
-    const { method, headers: { origin, referer } } = request
-    const address = rules.addresses === null ? null : canonicalAddress(request.ip)
-    const denial = decide(rules, user, { method, address, origin, referer }, now())
-    if (denial !== null) throw refuse(record, denial, request)
+  function accept (verdict: Verdict, request: FastifyRequest): PersonalTokenPrincipal {
+    const { standing: { record }, principal } = verdict
+    const denial = denialOf(verdict, request)
+    if (denial !== null) {
+      tell(record, denial, request)
+      // The caller learns nothing but that it is refused.
+      throw new FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED()
+    }
     // Only now: who holds a stolen token and can't use it can't use up what its owner may ask for either.
     takeFromQuota(record.id)
     uses.note(record.id, request.ip)
     return principal
   }
 
+  function denialOf ({ standing: { user }, rules }: Verdict, request: FastifyRequest): PersonalTokenDenial | null {
+    const { method, headers: { origin, referer } } = request
+    const address = rules.addresses === null ? null : canonicalAddress(request.ip)
+    return decide(rules, user, { method, address, origin, referer }, now())
+  }
+
   async function examine (token: string, request: FastifyRequest): Promise<PersonalTokenPrincipal> {
     const digests = personalTokens.digestsOf(token)
-    const standing = await find(digests)
-    if (standing === null) {
+    const verdict = await load(token, digests)
+    if (verdict === null) {
       hooks.record('personal-token.unknown', { reason: digests.length === 0 ? 'malformed' : 'unknown', request })
       throw new FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED()
     }
+    return accept(verdict, request)
+  }
+
+  async function load (token: string, digests: readonly string[]): Promise<Verdict | null> {
+    const standing = await find(digests)
+    if (standing === null) return null
     const verdict = { standing, rules: compileRules(standing.record), principal: createPrincipal(standing, digests) }
     verdicts.set(token, verdict)
-    return accept(verdict, request)
+    return verdict
   }
 
   /** Digest before lookup: the store must never see the secret. */
@@ -106,11 +128,9 @@ export function createPersonalToken (dependencies: PersonalTokenCredentialDepend
     return null
   }
 
-  /** The caller learns nothing but that it is refused. */
-  function refuse ({ id, userId }: PersonalTokenRecord, reason: PersonalTokenDenial, request: FastifyRequest): Error {
+  function tell ({ id, userId }: PersonalTokenRecord, reason: PersonalTokenDenial, request: FastifyRequest): void {
     hooks.record('personal-token.refused', { userId, tokenId: id, reason, request })
     hooks.notify('personalTokenRefused', { userId, tokenId: id, reason, at: new Date(now()), address: clientAddress(request), request })
-    return new FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED()
   }
 
   /** Shared by all requests with one token, hence frozen. */

@@ -3,6 +3,7 @@ import type { Duration } from '../../types/policy.ts'
 import type { Storage } from '../../types/storage.ts'
 import { DURATION_FORMAT, parseDuration } from '../duration.ts'
 import { createKeyRing, type KeyRing } from '../tokens/secrets.ts'
+import { resolveBasic, type BasicSettings } from './basic.ts'
 import { resolveCookies, type CookieSettings } from './cookies.ts'
 import { resolveMail, type MailSettings } from './mail.ts'
 import { checkMembers, integer, oneOf, refuse } from './members.ts'
@@ -31,8 +32,9 @@ export interface Settings {
   /** `null` without a mailer. */
   readonly mail: MailSettings | null
   readonly registration: { readonly open: boolean, readonly verifyEmail: boolean }
-  /** `null`: off; the same goes for the next two. */
+  /** `null`: off; the same goes for the next three. */
   readonly personalTokens: PersonalTokenSettings | null
+  readonly basic: BasicSettings | null
   readonly throttle: ThrottleSettings | null
   readonly rateLimit: RateLimitSettings | null
   /** Where the routes are, `null` without routes. */
@@ -78,6 +80,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
     mail: resolveMail(options, appUrl),
     registration: resolveRegistration(registration, options.mailer !== undefined),
     personalTokens: resolvePersonalTokens(options.personalTokens, storage),
+    basic: resolveBasic(options.basic, storage),
     throttle: resolveThrottle(throttle, storage),
     rateLimit: resolveRateLimit(rateLimit),
     prefix: resolvePrefix(routes),

@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import type { NewPersonalToken, PersonalTokenUpdate } from '../../types/accounts.ts'
+import type { NewPersonalToken, PersonalTokenUpdate } from '../../types/personal-tokens.ts'
 import type { PersonalTokenChange, PersonalTokenRecord } from '../../types/storage.ts'
 import { now } from '../clock.ts'
 import { FST_ACCOUNTS_PERSONAL_TOKEN_FIELD_INVALID } from '../errors.ts'
@@ -19,7 +19,7 @@ const fields = {
   allowedReferrers: List,
   scopes: List
 }
-const readNew = createShape('token', Type.Object({ ...fields, context: Type.Union([Type.Literal('server'), Type.Literal('browser')]) }, closed))
+const readNew = createShape('token', Type.Object({ ...fields, context: Type.Enum(['server', 'browser']) }, closed))
 const readChange = createShape('change', Type.Object({ ...fields, name: Type.Optional(fields.name) }, { ...closed, minProperties: 1 }))
 
 type Chosen = Pick<PersonalTokenRecord, 'name' | 'context' | 'allowedMethods' | 'allowedIps' | 'allowedReferrers' | 'scopes' | 'expiresAt' | 'noticeAt'>

@@ -15,6 +15,8 @@ export type GivenLimits = { readonly [Member in keyof Limits]?: GivenList }
 
 const MAX_ENTRIES = 50
 const MAX_SCOPES = 32
+/** As many as a message can name and still be read. */
+const MAX_LISTED = 20
 
 /** Read the lists of a token that is to be used in `context`. @throws {FST_ACCOUNTS_PERSONAL_TOKEN_FIELD_INVALID} */
 export function readLimits (given: GivenLimits, context: PersonalTokenRecord['context']): Limits {
@@ -35,8 +37,12 @@ export function readLimits (given: GivenLimits, context: PersonalTokenRecord['co
 export function checkScopes (scopes: GivenList, known: readonly string[] | null): readonly string[] | null {
   return readList('scopes', scopes, scope => {
     if (!isScope(scope)) return problem('a scope has 1 to 64 printing ASCII characters other than space, \'"\' and "\\"')
-    return known === null || known.includes(scope) ? canonical(scope) : problem('no such scope')
+    return known === null || known.includes(scope) ? canonical(scope) : problem(`not one of ${listed(known)}`)
   }, MAX_SCOPES)
+}
+
+function listed (known: readonly string[]): string {
+  return known.slice(0, MAX_LISTED).join(', ') + (known.length > MAX_LISTED ? ` and ${known.length - MAX_LISTED} more` : '')
 }
 
 function refuseList (member: keyof Limits, given: GivenList, context: PersonalTokenRecord['context']): void {

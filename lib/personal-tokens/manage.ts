@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { CreatedPersonalToken, NewPersonalToken, PersonalTokenUpdate } from '../../types/accounts.ts'
+import type { CreatedPersonalToken, NewPersonalToken, PersonalTokenUpdate } from '../../types/personal-tokens.ts'
 import type { Duration } from '../../types/policy.ts'
 import type { PersonalToken } from '../../types/principal.ts'
 import type { PersonalTokenRecord, UserRecord } from '../../types/storage.ts'

@@ -3,8 +3,8 @@ import type { PersonalTokenRecord } from '../../types/storage.ts'
 
 /** What may be shown of a token: everything but the digest, and what is there for ourselves. */
 export function toPersonalToken (record: PersonalTokenRecord): PersonalToken {
-  const { id, name, context, allowedMethods, allowedIps, allowedReferrers, scopes, createdAt, expiresAt, lastUsedAt, lastUsedAddress } = record
-  return { id, name, context, allowedMethods, allowedIps, allowedReferrers, scopes, createdAt, expiresAt, lastUsedAt, lastUsedAddress }
+  const { id, name, context, allowedMethods, allowedIps, allowedReferrers, scopes, createdAt, expiresAt, lastUsedAt, lastUsedAddress, successorId } = record
+  return { id, name, context, allowedMethods, allowedIps, allowedReferrers, scopes, createdAt, expiresAt, lastUsedAt, lastUsedAddress, successorId }
 }
 
 const DAY_MS = 24 * 3_600_000

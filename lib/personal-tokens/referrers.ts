@@ -82,7 +82,7 @@ function findWildcardFault (host: string): string | null {
   if (!host.includes('.')) return `"*" is followed by at least two more labels, as in ${WILDCARD_EXAMPLE}`
   // Private domains as well: under github.io everybody is somebody else.
   const domain = getDomain(host, { allowPrivateDomains: true, extractHostname: false, detectIp: false, validateHostname: false })
-  return domain === null ? 'under a public suffix anybody can have a name' : null
+  return domain === null ? 'under a public suffix anybody can have a name: put your own between it and "*", as in https://*.example.co.uk' : null
 }
 
 /** Whether more than an origin was written: a path, a query or a fragment. */

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import { CHALLENGE, TOKEN_CHALLENGE } from '../errors.ts'
+import { BASIC_CHALLENGE, CHALLENGE, TOKEN_CHALLENGE } from '../errors.ts'
 
 // What an answer must say besides its content; said last, so that no header of the host's can unsay it.
 const VARIES = 1
@@ -43,5 +43,5 @@ function withdrawChallenge (reply: FastifyReply): void {
   const challenge = String(reply.getHeader('www-authenticate'))
   // RFC 6750, 3.1: which scopes would do is said with 403.
   if (reply.statusCode === 403 && challenge.includes('insufficient_scope')) return
-  if (challenge.startsWith(CHALLENGE) || challenge.startsWith(TOKEN_CHALLENGE)) reply.removeHeader('www-authenticate')
+  if ([CHALLENGE, TOKEN_CHALLENGE, BASIC_CHALLENGE].some(ours => challenge.startsWith(ours))) reply.removeHeader('www-authenticate')
 }

@@ -5,6 +5,8 @@ import type { Policy } from '../../types/policy.ts'
 import type { Administration } from '../accounts/administration.ts'
 import type { Emails } from '../accounts/emails.ts'
 import type { ChangePassword } from '../accounts/password.ts'
+import type { Owner } from '../accounts/owner.ts'
+import type { OwnerProof } from '../accounts/owner-proof.ts'
 import type { Login } from '../accounts/login.ts'
 import type { Recovery } from '../accounts/recovery.ts'
 import type { Register } from '../accounts/register.ts'
@@ -21,10 +23,12 @@ import type { ReadPresented } from '../sessions/presented.ts'
 import type { Refresh } from '../sessions/rotation.ts'
 import type { SignOut } from '../sessions/sign-out.ts'
 import { answerError } from './answers.ts'
+import { addBasic } from './basic.ts'
 import { addEmail } from './email.ts'
 import { addLogin } from './login.ts'
 import { addLogout } from './logout.ts'
 import { addMe } from './me.ts'
+import { addOwner } from './owner.ts'
 import { addPassword } from './password.ts'
 import { addRefresh } from './refresh.ts'
 import { addRegister } from './register.ts'
@@ -46,6 +50,11 @@ export interface RoutesDependencies {
   readonly emails: Emails | null
   /** `null`: they are switched off. */
   readonly personalTokens: PersonalTokenManagement | null
+  /** `null`: the users store can't tell who is first. */
+  readonly owner: Owner | null
+  readonly ownerProof: OwnerProof
+  /** Whether accounts come by HTTP Basic. */
+  readonly hasBasicUsers: boolean
   /** Whether a request carries a personal token. */
   readonly carriesPersonalToken: (request: FastifyRequest) => boolean
   readonly refresh: Refresh
@@ -100,5 +109,7 @@ export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDep
   addPassword(scope, dependencies)
   addEmail(scope, dependencies)
   addTokens(scope, dependencies)
+  addBasic(scope, dependencies)
+  addOwner(scope, dependencies)
   addUsers(scope, dependencies)
 }

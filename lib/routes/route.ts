@@ -22,6 +22,8 @@ export interface RouteOptions<Body extends TSchema | undefined, Query extends TO
   /** `null`: the route is public. */
   readonly guard: Guard | null
   readonly body?: Body
+  /** A request without a body, and without a content type, is taken as `{}`. */
+  readonly isBodyOptional?: boolean
   readonly query?: Query
   readonly answers: Readonly<Record<number, TSchema>>
   readonly errors: readonly number[]
@@ -34,7 +36,7 @@ export interface RouteOptions<Body extends TSchema | undefined, Query extends TO
  * schema for its query does not look at it.
  */
 export function addRoute<Body extends TSchema | undefined = undefined, Query extends TObject | undefined = undefined> (app: FastifyInstance, options: RouteOptions<Body, Query>): void {
-  const { method, url, summary, guard, body, query, answers, errors, handle } = options
+  const { method, url, summary, guard, body, isBodyOptional = false, query, answers, errors, handle } = options
   const readBody = body === undefined ? () => undefined : createShape('body', body)
   const readQuery = query === undefined ? () => undefined : createShape('query', query)
   const numbers = Object.entries(query?.properties ?? {}).filter(([, schema]) => 'type' in schema && schema.type === 'integer').map(([name]) => name)
@@ -53,7 +55,8 @@ export function addRoute<Body extends TSchema | undefined = undefined, Query ext
     },
     async handler (request, reply) {
       const given = readQuery(query === undefined ? undefined : parseQuery(request.url, numbers)) as Given<Query>
-      const answer = await handle(request, reply, readBody(request.body) as Given<Body>, given)
+      const isLeftOut = isBodyOptional && request.body === undefined && request.headers['content-type'] === undefined
+      const answer = await handle(request, reply, readBody(isLeftOut ? {} : request.body) as Given<Body>, given)
       return answer === null ? await reply.code(204).send() : sendJson(reply, answer)
     }
   })

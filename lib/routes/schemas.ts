@@ -11,6 +11,13 @@ const Name = Type.String({ maxLength: 400 })
 const Remember = Type.Optional(Type.Boolean({ description: 'false: the cookies end with the browser', default: true }))
 
 export const RegisterBody = Type.Object({ email: Email, password: Password, username: Type.Optional(Username), name: Type.Optional(Name) }, closed)
+export const ClaimBody = Type.Object({
+  email: Email,
+  password: Password,
+  username: Type.Optional(Username),
+  name: Type.Optional(Name),
+  setupCode: Type.Optional(Type.String({ description: 'From the log of the server; not where there are legacy credentials', maxLength: 64 }))
+}, closed)
 export const LoginBody = Type.Union([
   Type.Object({ email: Email, password: Password, remember: Remember }, closed),
   Type.Object({ username: Username, password: Password, remember: Remember }, closed)
@@ -33,7 +40,9 @@ const tokenFields = {
   allowedReferrers: TokenList('Origins such as https://www.example.com or https://*.example.com; for the context browser'),
   scopes: TokenList('RFC 6749, 3.3')
 }
-export const CreateTokenBody = Type.Object({ name: Name, context: Type.Union([Type.Literal('server'), Type.Literal('browser')]), ...tokenFields }, closed)
+const Context = Type.Enum(['server', 'browser'])
+export const CreateTokenBody = Type.Object({ name: Name, context: Context, ...tokenFields }, closed)
+export const ExchangeBody = Type.Object({ name: Name, context: Type.Optional(Context), ...tokenFields }, closed)
 export const ChangeTokenBody = Type.Object({ name: Type.Optional(Name), ...tokenFields }, { ...closed, minProperties: 1 })
 export const RotateTokenBody = Type.Object({
   overlap: Type.Optional(Type.Union([Type.Integer(), Type.String({ maxLength: 16 })], { description: 'How long the old one goes on: seconds, or a text like "12h"; left out: it ends now' }))
@@ -68,6 +77,7 @@ const Session = Type.Object(SessionFields)
 export const UserAnswer = Type.Object({ user: User })
 export const UsersAnswer = Type.Object({ users: Type.Array(User), next: Type.Union([Type.String(), Type.Null()], { description: 'The cursor of the next page' }) })
 export const SignedInAnswer = Type.Object({ user: User, session: Session })
+export const ClaimedAnswer = Type.Object({ claimed: Type.Boolean() })
 export const SessionsAnswer = Type.Object({
   sessions: Type.Array(Type.Object({
     ...SessionFields,
@@ -82,7 +92,7 @@ const OrNull = (schema: TSchema) => Type.Union([schema, Type.Null()])
 const PersonalTokenFields = {
   id: Type.String(),
   name: Type.String(),
-  context: Type.Union([Type.Literal('server'), Type.Literal('browser')]),
+  context: Context,
   allowedMethods: OrNull(Type.Array(Type.String())),
   allowedIps: OrNull(Type.Array(Type.String())),
   allowedReferrers: OrNull(Type.Array(Type.String())),
@@ -90,7 +100,8 @@ const PersonalTokenFields = {
   createdAt: Time,
   expiresAt: Time,
   lastUsedAt: OrNull(Time),
-  lastUsedAddress: OrNull(Type.String())
+  lastUsedAddress: OrNull(Type.String()),
+  successorId: OrNull(Type.String())
 }
 const PersonalToken = Type.Object(PersonalTokenFields)
 export const TokensAnswer = Type.Object({ tokens: Type.Array(PersonalToken) })
@@ -120,7 +131,8 @@ export const ExportAnswer = Type.Object({
     attempts: Type.Integer(),
     createdAt: Time,
     dueAt: Time
-  }))
+  })),
+  basicUses: Type.Array(Type.Object({ method: Type.String(), route: Type.String(), lastUsedAt: Time, lastUsedAddress: OrNull(Type.String()) }))
 })
 
 /** The same whether anything came of it or not. */
@@ -130,7 +142,8 @@ export const NoContent = Type.Null({ description: 'Done' })
 /** What the guarded routes demand, for the OpenAPI document of the host: `components: { securitySchemes }`. */
 export const securitySchemes = {
   accountsCookie: { type: 'apiKey', in: 'cookie', name: '__Host-accounts_access', description: 'The access cookie that login sets (without the prefix over plain http)' },
-  accountsPersonalToken: { type: 'http', scheme: 'bearer', description: 'A personal access token; also as "Authorization: ApiToken …"' }
+  accountsPersonalToken: { type: 'http', scheme: 'bearer', description: 'A personal access token; also as "Authorization: ApiToken …"' },
+  accountsBasic: { type: 'http', scheme: 'basic', description: 'Where the host has switched it on' }
 } as const
 
 const ErrorAnswer = Type.Object({ statusCode: Type.Integer(), code: Type.String(), error: Type.String(), message: Type.String() })

@@ -72,6 +72,7 @@ export function addTokens (app: FastifyInstance, { guard, personalTokens }: Rout
     summary: 'Replace a personal token by another with the same limits; it is shown this once',
     guard: freshly,
     body: RotateTokenBody,
+    isBodyOptional: true,
     answers: { 201: CreatedTokenAnswer },
     errors: [401, 403, 404, 409, 413, 415],
     async handle (request, reply, { overlap }) {

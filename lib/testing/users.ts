@@ -35,6 +35,24 @@ export const userCases: readonly ContractCase[] = [
     }
   },
   {
+    title: 'F6 of 16 racers for the first owner exactly one gets in, and nobody after; users without that role do not count',
+    async run (storage) {
+      const { users } = storage
+      if (users.createFirstOwner === undefined || users.hasOwner === undefined) return
+      await createUser(users, { roles: ['admin', 'owners'] })
+      const hadOwner = await users.hasOwner()
+      const candidate = () => sampleUser({ roles: ['owner'] })
+      const outcomes = await race(16, async index => index % 2 === 0 || storage.atomically === undefined
+        ? await users.createFirstOwner!(candidate())
+        : await storage.atomically(storage, async inside => await inside.users.createFirstOwner!(candidate())))
+      const winners = outcomes.filter(outcome => typeof outcome === 'object')
+      // Another case may have made one before.
+      equal(winners.length, hadOwner ? 0 : 1)
+      deepEqual(outcomes.filter(outcome => typeof outcome === 'string'), Array<string>(16 - winners.length).fill('owner-exists'))
+      deepEqual([await users.hasOwner(), await users.createFirstOwner(candidate())], [true, 'owner-exists'])
+    }
+  },
+  {
     title: 'W-11 an address is confirmed only while it is still the one, and stays confirmed',
     async run ({ users }) {
       if (users.confirmEmail === undefined) return

@@ -130,6 +130,20 @@ export function createMigrationSteps ({ dialect, naming }: Target): Record<strin
         if (isSqlite) await createSqliteTokenTriggers(db, naming)
         else await createPostgresTokenTriggers(db, naming)
       }
+    },
+
+    '0005-uses-of-http-basic': {
+      async up (db: Kysely<Tables>) {
+        await db.schema.createTable('accounts_basic_uses')
+          .addColumn('user_id', types.id, column => column.notNull())
+          .addColumn('method', 'text', column => column.notNull())
+          .addColumn('route', 'text', column => column.notNull())
+          .addColumn('last_used_at', types.time, column => column.notNull())
+          .addColumn('last_used_address', 'text')
+          .addPrimaryKeyConstraint(nameOf('accounts_basic_uses_pkey', naming), ['user_id', 'method', 'route'])
+          .execute()
+        await index(db, 'accounts_basic_uses_last').on('accounts_basic_uses').column('last_used_at').execute()
+      }
     }
   }
 }

@@ -1,5 +1,6 @@
 import { sql, type Kysely } from 'kysely'
 import type { PersonalTokenRecord, PersonalTokenStore } from '../../../types/storage.ts'
+import { alone } from './alone.ts'
 import type { Dialect } from './dialects.ts'
 import { fromPersonalTokenChange, fromPersonalTokenRecord, toPersonalTokenRecord } from './personal-token-row.ts'
 import type { Tables } from './tables.ts'
@@ -13,20 +14,8 @@ export function kyselyPersonalTokens (db: Kysely<Tables>, dialect: Dialect): Per
     return row === undefined ? null : toPersonalTokenRecord(row)
   }
 
-  /**
-   * Statements of racers don't see each other's rows before they are committed, and there may be no row to lock: the
-   * users may be in a store of the host's. So whoever counts the tokens of a user does it alone.
-   */
-  async function aloneWith<T> (userId: string, work: (db: Kysely<Tables>) => Promise<T>): Promise<T> {
-    const lockAndWork = async (transaction: Kysely<Tables>) => {
-      if (dialect.name === 'sqlite') return await work(transaction)
-      // Such locks belong to the whole database; who meets another's key waits, no more.
-      await sql`select pg_advisory_xact_lock(hashtextextended(${`fastify-accounts personal tokens of ${userId}`}::text, 0))`.execute(transaction)
-      return await work(transaction)
-    }
-    // Also where another level is the default, the count must see what was committed while this waited.
-    return db.isTransaction ? await lockAndWork(db) : await db.transaction().setIsolationLevel('read committed').execute(lockAndWork)
-  }
+  /** The users may be in a store of the host's, so there is no row of theirs to lock. */
+  const aloneWith = async <T>(userId: string, work: (db: Kysely<Tables>) => Promise<T>) => await alone(db, dialect, `personal tokens of ${userId}`, work)
 
   /** To be called by one alone: what a token of the user is inserted beside, other than `exceptId`. */
   async function insertBelow (db: Kysely<Tables>, token: PersonalTokenRecord, limit: number, exceptId: string | null): Promise<boolean> {

@@ -1,6 +1,8 @@
 import type { Kysely } from 'kysely'
 import type { RevocationFeed, Storage, Stores } from '../../../types/storage.ts'
+import { begin } from './alone.ts'
 import type { Dialect } from './dialects.ts'
+import { kyselyBasicUses } from './basic-uses.ts'
 import { kyselyOneTimeTokens } from './one-time-tokens.ts'
 import { kyselyOutbox } from './outbox.ts'
 import { kyselyPersonalTokens } from './personal-tokens.ts'
@@ -18,7 +20,8 @@ const storesOn = (db: Kysely<Tables>, dialect: Dialect): Kept => ({
   personalTokens: kyselyPersonalTokens(db, dialect),
   oneTimeTokens: kyselyOneTimeTokens(db, dialect),
   throttles: kyselyThrottles(db, dialect),
-  outbox: kyselyOutbox(db, dialect)
+  outbox: kyselyOutbox(db, dialect),
+  basicUses: kyselyBasicUses(db, dialect)
 })
 
 /** The stores of one database, and how they work together. */
@@ -28,7 +31,7 @@ export function createStores (db: Kysely<Tables>, dialect: Dialect): Kept & Requ
   const own = Object.fromEntries(Object.entries(storesOn(db, dialect)).map(([name, store]) => [name, repeating(options, store)])) as unknown as Kept
   return {
     ...own,
-    atomically: async (stores, work) => await repeat(options, async () => await db.transaction().execute(async transaction => await work(enrol(stores, own, storesOn(transaction, dialect)))))
+    atomically: async (stores, work) => await repeat(options, async () => await begin(db, dialect).execute(async transaction => await work(enrol(stores, own, storesOn(transaction, dialect)))))
   }
 }
 

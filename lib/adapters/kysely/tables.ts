@@ -20,6 +20,7 @@ export interface Tables {
   accounts_one_time_tokens: OneTimeTokensTable
   accounts_throttles: ThrottlesTable
   accounts_outbox: OutboxTable
+  accounts_basic_uses: BasicUsesTable
   /** SQLite only. */
   accounts_changes: ChangesTable
 }
@@ -86,6 +87,15 @@ interface OutboxTable {
   attempts: number
   created_at: Stored['time']
   due_at: Stored['time']
+}
+
+export interface BasicUsesTable {
+  /** `''`: the credentials that several share. */
+  user_id: string
+  method: string
+  route: string
+  last_used_at: Stored['time']
+  last_used_address: string | null
 }
 
 /** What triggers note of revocations and changes of users, for the processes that hold verdicts in memory. */

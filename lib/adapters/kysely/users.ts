@@ -1,5 +1,6 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely'
-import type { UserQuery, UserStore } from '../../../types/storage.ts'
+import type { NewUser, UserQuery, UserRecord, UserStore } from '../../../types/storage.ts'
+import { alone, begin } from './alone.ts'
 import type { Dialect } from './dialects.ts'
 import { toUserRecord, type Stored, type Tables } from './tables.ts'
 
@@ -12,8 +13,8 @@ export function kyselyUsers (db: Kysely<Tables>, dialect: Dialect): Required<Use
   const leavesAnOwner = sql<boolean>`(not ${isActiveOwner('accounts_users')} or exists (
     select 1 from ${sql.table('accounts_users')} as other where other.id <> ${sql.ref('accounts_users.id')} and ${isActiveOwner('other')}))`
 
-  async function findBy (column: 'id' | 'email_key' | 'username_key', value: string) {
-    const row = await db.selectFrom('accounts_users').selectAll().where(column, '=', value).executeTakeFirst()
+  async function findBy (column: 'id' | 'email_key' | 'username_key', value: string, on = db) {
+    const row = await on.selectFrom('accounts_users').selectAll().where(column, '=', value).executeTakeFirst()
     return row === undefined ? null : toUserRecord(row)
   }
 
@@ -27,8 +28,30 @@ export function kyselyUsers (db: Kysely<Tables>, dialect: Dialect): Required<Use
       await transaction.selectFrom('accounts_users').select('id').where(where => where.or([isActiveOwner('accounts_users'), where('id', '=', id)])).orderBy('id').forUpdate().execute()
       return await work(transaction)
     }
-    return db.isTransaction ? await lockAndWork(db) : await db.transaction().execute(lockAndWork)
+    return db.isTransaction ? await lockAndWork(db) : await begin(db, dialect).execute(lockAndWork)
   }
+
+  async function create (db: Kysely<Tables>, user: NewUser): Promise<UserRecord | 'email-taken' | 'username-taken'> {
+    // The unique indexes decide: of racers with one key the others insert nothing.
+    const row = await db.insertInto('accounts_users').values({
+      id: user.id,
+      email: user.email,
+      email_key: user.emailKey,
+      email_verified_at: user.emailVerified ? toTime(user.createdAt) : null,
+      username: user.username,
+      username_key: user.usernameKey,
+      name: user.name,
+      roles: JSON.stringify(user.roles),
+      password_digest: user.passwordDigest,
+      epoch: 0,
+      disabled_at: null,
+      created_at: toTime(user.createdAt)
+    }).onConflict(conflict => conflict.doNothing()).returningAll().executeTakeFirst()
+    if (row !== undefined) return toUserRecord(row)
+    return await findBy('email_key', user.emailKey, db) === null ? 'username-taken' : 'email-taken'
+  }
+
+  const hasOwner = async (db: Kysely<Tables>) => await db.selectFrom('accounts_users').select('id').where(sql<boolean>`${isOwner('accounts_users')}`).limit(1).executeTakeFirst() !== undefined
 
   return {
     find: id => findBy('id', id),
@@ -43,25 +66,9 @@ export function kyselyUsers (db: Kysely<Tables>, dialect: Dialect): Required<Use
       return rows.map(toUserRecord)
     },
 
-    async create (user) {
-      // The unique indexes decide: of racers with one key the others insert nothing.
-      const row = await db.insertInto('accounts_users').values({
-        id: user.id,
-        email: user.email,
-        email_key: user.emailKey,
-        email_verified_at: user.emailVerified ? toTime(user.createdAt) : null,
-        username: user.username,
-        username_key: user.usernameKey,
-        name: user.name,
-        roles: JSON.stringify(user.roles),
-        password_digest: user.passwordDigest,
-        epoch: 0,
-        disabled_at: null,
-        created_at: toTime(user.createdAt)
-      }).onConflict(conflict => conflict.doNothing()).returningAll().executeTakeFirst()
-      if (row !== undefined) return toUserRecord(row)
-      return await findBy('email_key', user.emailKey) === null ? 'username-taken' : 'email-taken'
-    },
+    create: async user => await create(db, user),
+    hasOwner: async () => await hasOwner(db),
+    createFirstOwner: async user => await alone(db, dialect, 'first owner', async db => await hasOwner(db) ? 'owner-exists' : await create(db, user)),
 
     async update (id, change, at, { unlessOwner = false } = {}) {
       const takesOwner = !unlessOwner && (change.disabled === true || (change.roles !== undefined && !change.roles.includes('owner')))

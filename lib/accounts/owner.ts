@@ -1,0 +1,50 @@
+import type { FastifyRequest } from 'fastify'
+import type { Registration } from '../../types/accounts.ts'
+import { FST_ACCOUNTS_OWNER_EXISTS } from '../errors.ts'
+import type { Issued } from '../sessions/sign-in.ts'
+import type { AccountsDependencies } from './dependencies.ts'
+import type { Enrol } from './enrol.ts'
+import { accept, type Prepare } from './new-account.ts'
+import { readRegistration } from './shapes.ts'
+
+/** The first owner of an installation. */
+export interface Owner {
+  /** Whether anybody has the role `owner`. */
+  isClaimed (): Promise<boolean>
+  /**
+   * Make the account of the first owner, and sign it in. Who may is not asked here.
+   * @throws {FST_ACCOUNTS_OWNER_EXISTS} and what registering throws
+   */
+  claim (input: Registration, request: FastifyRequest | null): Promise<Issued>
+}
+
+/** `null`: the users store can't tell who is first. */
+export function createOwner ({ storage, hooks }: Pick<AccountsDependencies, 'storage' | 'hooks'>, prepare: Prepare, enrol: Enrol): Owner | null {
+  const { hasOwner, createFirstOwner } = storage.users
+  if (hasOwner === undefined || createFirstOwner === undefined) return null
+  /** One owner always stays, so what was true once is true. */
+  let isKnown = false
+
+  async function isClaimed (): Promise<boolean> {
+    isKnown ||= await hasOwner!()
+    return isKnown
+  }
+
+  return {
+    isClaimed,
+    async claim (input, request) {
+      const account = readRegistration(input)
+      // Before a hash is spent on it; of racers the store decides.
+      if (await isClaimed()) throw new FST_ACCOUNTS_OWNER_EXISTS()
+      // Who could read the log or the configuration vouches for the address.
+      const newUser = await prepare({ ...account, roles: ['owner'], emailVerified: true }, request)
+      const issued = await enrol(async users => {
+        const created = await users.createFirstOwner!(newUser)
+        if (created === 'owner-exists') throw new FST_ACCOUNTS_OWNER_EXISTS()
+        return accept(created)
+      }, request)
+      hooks.record('owner.claimed', { userId: issued.user.id, request })
+      return issued
+    }
+  }
+}
