@@ -79,6 +79,7 @@ t.test('what contradicts itself or makes no sense is refused', async t => {
     [{ JWT_TOKEN_EXPIRY_IN_MINUTES: '61', JWT_REFRESH_TOKEN_EXPIRY_IN_MINUTES: '60' }, 'JWT_TOKEN_EXPIRY_IN_MINUTES'], [{ JWT_TOKEN_EXPIRY_IN_MINUTES: '129601' }, 'JWT_TOKEN_EXPIRY_IN_MINUTES'],
     [{ JWT_ISSUER: `${MARK}\n` }, 'JWT_ISSUER'], [{ JWT_AUDIENCE: `ü${MARK}` }, 'JWT_AUDIENCE'], [{ JWT_AUDIENCE: 'x'.repeat(501) }, 'JWT_AUDIENCE'],
     [{ PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS: '5', PASSWORD_RESET_TOKEN_EXPIRY_IN_MINUTES: '6' }, 'PASSWORD_RESET_TOKEN_EXPIRY_IN_MINUTES'],
+    [{ FLOWISE_USERNAME: MARK }, 'FLOWISE_PASSWORD'], [{ FLOWISE_PASSWORD: MARK }, 'FLOWISE_USERNAME'], [{ FLOWISE_USERNAME: MARK, FLOWISE_PASSWORD: '' }, 'FLOWISE_PASSWORD'], [{ FLOWISE_USERNAME: `a:${MARK}`, FLOWISE_PASSWORD: 'x' }, 'FLOWISE_USERNAME'], [{ FLOWISE_USERNAME: 'x', FLOWISE_PASSWORD: `${MARK}\n` }, 'FLOWISE_PASSWORD'],
     [{ PASSWORD_ALGORITHM: MARK }, 'PASSWORD_ALGORITHM'], [{ PASSWORD_ALGORITHM: 'BCRYPT' }, 'PASSWORD_ALGORITHM'],
     [{ SMTP_HOST: mail.SMTP_HOST }, 'SENDER_EMAIL'], [{ ...mail, SMTP_USER: MARK }, 'SMTP_PASSWORD'], [{ ...mail, SMTP_PASSWORD: MARK }, 'SMTP_USER'], [{ ...mail, SMTP_USER: MARK, SMTP_PASSWORD: '' }, 'SMTP_PASSWORD'],
     [{ ...mail, SMTP_SECURE: 'false', SMTP_PORT: '465' }, 'SMTP_SECURE'], [{ ...mail, SMTP_HOST: `smtp://${MARK}` }, 'SMTP_HOST'], [{ ...mail, SENDER_EMAIL: MARK }, 'SENDER_EMAIL'], [{ ...mail, SENDER_EMAIL: `${MARK}@example.com, b@example.com` }, 'SENDER_EMAIL'],
@@ -123,12 +124,14 @@ const ENVIRONMENT = fc.record({
   SENDER_EMAIL: oneOf('a@example.com', `Ada <${MARK}@example.com>`, `${MARK}\n@example.com`),
   PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS: oneOf('5', '31'),
   PASSWORD_RESET_TOKEN_EXPIRY_IN_MINUTES: oneOf('5', '6'),
+  FLOWISE_USERNAME: oneOf('user', `a:${MARK}`),
+  FLOWISE_PASSWORD: oneOf('1234', `${MARK}\0`),
   PASSWORD_ALGORITHM: oneOf('argon2id', 'bcrypt'),
   PASSWORD_SALT_HASH_ROUNDS: oneOf('4', '10', '16')
 })
 
 t.test('of any environment: what is refused is refused by names that are set or required, never with a value', async () => {
-  const REQUIRED = ['APP_URL', 'DATABASE_URL', 'JWT_AUTH_TOKEN_SECRET', 'SENDER_EMAIL', 'SMTP_USER', 'SMTP_PASSWORD']
+  const REQUIRED = ['APP_URL', 'DATABASE_URL', 'JWT_AUTH_TOKEN_SECRET', 'SENDER_EMAIL', 'SMTP_USER', 'SMTP_PASSWORD', 'FLOWISE_USERNAME', 'FLOWISE_PASSWORD']
   await fc.assert(fc.asyncProperty(ENVIRONMENT, async variables => {
     const refusal = await refusalOf(variables)
     if (refusal === null) return true
@@ -144,6 +147,7 @@ t.test('of any environment: the plugin takes what was not refused', async () => 
     for (let refused = ['']; refused.length > 0; refused = (await refusalOf(environment))?.names ?? []) {
       for (const name of refused) environment[name] = undefined
       if (refused.some(name => /^(SENDER|SMTP)/.test(name))) environment.SMTP_HOST = undefined
+      if (refused.some(name => name.startsWith('FLOWISE'))) environment.FLOWISE_USERNAME = environment.FLOWISE_PASSWORD = undefined
       for (const [name, value] of Object.entries(needed())) if ((environment[name] ?? '') === '') environment[name] = value
     }
     const app = Fastify()

@@ -195,6 +195,12 @@ t.test('DATABASE_URL: a SQLite file by its path, sqlite: or file:', async t => {
   t.ok(existsSync(odd) && existsSync(odd.replace('ü', 'ö')))
 })
 
+t.test('F6 F13 FLOWISE_USERNAME and FLOWISE_PASSWORD are what all shared: they prove who may claim the first account', async t => {
+  const { client } = await startFromEnvironment(t, { FLOWISE_USERNAME: 'user', FLOWISE_PASSWORD: '1234' })
+  const claim = async (pair: string) => (await client().post('/auth/owner', { email: 'ada@example.com', password: PASSWORD }, { authorization: `Basic ${Buffer.from(pair).toString('base64')}` })).statusCode
+  t.strictSame([await claim('user:4321'), await claim('user:1234'), await claim('user:1234')], [401, 201, 409])
+})
+
 t.test('DATABASE_URL: PostgreSQL', async t => {
   const schema = schemaName(t)
   await query(`create schema ${schema}`)

@@ -1,4 +1,5 @@
-import type { AccountsOptions, Secrets } from '../../types/options.ts'
+import type { AccountsOptions, BasicOptions, Secrets } from '../../types/options.ts'
+import { checkLegacy } from '../options/basic.ts'
 import { isPlainBeyondLocalhost } from '../options/cookies.ts'
 import { parseAppUrl } from '../options/index.ts'
 import { DATABASE_FORMAT, openDatabase, parseDatabase, type Database } from './database.ts'
@@ -21,6 +22,7 @@ export async function optionsFromEnv (env: Environment): Promise<AccountsOptions
   const secrets = readSecrets(read)
   const options = { ...readClaims(read), ...readLifetimes(read), ...given({ expireSessionsOnRestart: read.boolean('EXPIRE_AUTH_TOKENS_ON_RESTART') }) }
   const passwords = readPasswords(read)
+  const basic = readBasic(read)
   const mail = readMailOptions(read)
   const smtp = readSmtp(read)
   const database = readDatabase(read)
@@ -31,7 +33,7 @@ export async function optionsFromEnv (env: Environment): Promise<AccountsOptions
   read.finish()
 
   try {
-    return { ...application, ...options, ...given({ passwords, mailer, mail: mailer && mail }), secrets, storage: await openDatabase(database!) }
+    return { ...application, ...options, ...given({ passwords, basic, mailer, mail: mailer && mail }), secrets, storage: await openDatabase(database!) }
   } catch (error) {
     await mailer?.close?.()
     throw error
@@ -46,6 +48,16 @@ function readApplication (read: Reader): Pick<AccountsOptions, 'appUrl' | 'cooki
   if (url !== null && isSecure !== false && isPlainBeyondLocalhost(url)) read.refuse('APP_URL', 'is plain http beyond localhost: use https, or set SECURE_COOKIES=false if every network on the way is trusted')
   // Without it `finish` throws.
   return { appUrl: appUrl!, ...(isSecure === false ? { cookies: { insecure: true } } : {}) }
+}
+
+/** The name and password that all shared before there were accounts. */
+function readBasic (read: Reader): BasicOptions | undefined {
+  const [name, word] = ['FLOWISE_USERNAME', 'FLOWISE_PASSWORD'] as const
+  const username = read.text(name, text => { checkLegacy({ username: text, password: 'x' }) })
+  const password = read.text(word, text => { checkLegacy({ username: 'x', password: text }) })
+  if (username !== undefined && password !== undefined) return { legacy: { username, password } }
+  if (username !== undefined) return read.refuse(word, `is missing, as there is ${name}`)
+  return password === undefined ? undefined : read.refuse(name, `is missing, as there is ${word}`)
 }
 
 /** `undefined`: refused. */
