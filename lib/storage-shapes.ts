@@ -1,4 +1,4 @@
-import type { OneTimeTokenRecord, OutboxRecord, PersonalTokenRecord, SessionRecord, Stores, UserRecord } from '../types/storage.ts'
+import type { HostSessionRecord, OneTimeTokenRecord, OutboxRecord, PersonalTokenRecord, SessionRecord, Stores, UserRecord } from '../types/storage.ts'
 
 export type Fits = (value: unknown, args: readonly unknown[]) => boolean
 
@@ -66,6 +66,15 @@ export const SHAPES: { readonly [Name in keyof Stores]-?: { readonly [Verb in ke
     settle: isBoolean,
     listForUser: (value, [userId]) => Array.isArray(value) && value.every(one => isMail(one) && one.userId === userId),
     deleteForUser: () => true
+  },
+  hostSessions: {
+    find: (value, [digest]) => value === null || (isHostSession(value) && value.digest === digest),
+    save: () => true,
+    destroy: () => true,
+    listForUser: (value, [userId]) => Array.isArray(value) && value.every(one => isHostSession(one) && one.owner?.userId === userId),
+    deleteForSession: () => true,
+    deleteForUser: () => true,
+    deleteExpired: () => true
   }
 }
 
@@ -121,6 +130,13 @@ function isMail (value: unknown): value is OutboxRecord {
   const { id, kind, userId, recipient, data, attempts, createdAt, dueAt } = value as OutboxRecord
   return [id, kind, recipient].every(text => typeof text === 'string') && (userId === null || typeof userId === 'string') &&
     typeof data === 'object' && data !== null && Number.isSafeInteger(attempts) && isDate(createdAt) && isDate(dueAt)
+}
+
+function isHostSession (value: unknown): value is HostSessionRecord {
+  if (typeof value !== 'object' || value === null) return false
+  const { digest, owner, data, expiresAt } = value as HostSessionRecord
+  return [digest, data].every(text => typeof text === 'string') && isDate(expiresAt) &&
+    (owner === null || (typeof owner === 'object' && typeof owner.userId === 'string' && typeof owner.sessionId === 'string'))
 }
 
 const isDate = (value: unknown) => value instanceof Date && !Number.isNaN(value.getTime())

@@ -21,13 +21,12 @@ interface Backend {
   tables (): Promise<string[]>
   /** What the command is told to find them. */
   readonly named: string
-  readonly behind: string
 }
 
 /** What takes a database back by the last step. */
-const BEHIND = "delete from accounts_migrations where name like '0004%'; drop table accounts_personal_tokens; "
+const BEHIND = "delete from accounts_migrations where name like '0005%'; drop table accounts_host_sessions"
 
-const STEPS = ['0001-users-and-sessions', '0002-list-of-users', '0003-mail-and-throttles', '0004-personal-tokens']
+const STEPS = ['0001-users-and-sessions', '0002-list-of-users', '0003-mail-and-throttles', '0004-personal-tokens', '0005-host-sessions']
 
 function closing (t: Test, db: Kysely<any>): Kysely<any> {
   t.teardown(async () => await db.destroy())
@@ -55,7 +54,6 @@ const BACKENDS: Readonly<Record<string, (t: Test) => Promise<Backend>>> = {
     }
     return {
       named: '',
-      behind: `${BEHIND} alter table accounts_changes drop column token_id`,
       open: async options => await sqliteStorage(file, options),
       migrate: async () => await migrateSqlite(file),
       target: () => createTarget(closing(t, new Kysely({ dialect: new SqliteDialect({ database: new BetterSqlite(file) }) })), { dialect: 'sqlite' }),
@@ -68,7 +66,6 @@ const BACKENDS: Readonly<Record<string, (t: Test) => Promise<Backend>>> = {
     await query(`create schema ${schema}`)
     return {
       named: ` --schema ${schema}`,
-      behind: `${BEHIND} drop function accounts_personal_token_changed`,
       open: async options => await postgresStorage(databaseUrl(), { schema, ...options }),
       migrate: async () => await migratePostgres(databaseUrl(), { schema }),
       target: () => createTarget(closing(t, new Kysely({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: databaseUrl() }) }) })), { dialect: 'postgres', schema }),
@@ -104,11 +101,11 @@ for (const [name, create] of Object.entries(BACKENDS)) {
     process.env.NODE_ENV = 'production'
     const backend = await create(t)
     await (await backend.open()).close()
-    await backend.execute(backend.behind)
-    await t.rejects(backend.open(), { code: 'FST_ACCOUNTS_MIGRATION_PENDING', message: `The database lacks migrations (0004-personal-tokens): run "npx fastify-accounts migrate${backend.named}"` })
-    t.strictSame(await backend.migrate(), ['0004-personal-tokens'])
+    await backend.execute(BEHIND)
+    await t.rejects(backend.open(), { code: 'FST_ACCOUNTS_MIGRATION_PENDING', message: `The database lacks migrations (0005-host-sessions): run "npx fastify-accounts migrate${backend.named}"` })
+    t.strictSame(await backend.migrate(), ['0005-host-sessions'])
     await (await backend.open()).close()
-    await backend.execute(backend.behind)
+    await backend.execute(BEHIND)
     await (await backend.open({ migrate: true })).close()
   })
 
@@ -127,7 +124,7 @@ for (const [name, create] of Object.entries(BACKENDS)) {
     await t.rejects(backend.migrate(), { code: 'FST_ACCOUNTS_MIGRATION_FAILED', message: /9999-from-the-future/ })
   })
 
-  t.test(`${name}: a database of the release before comes up with its data, and takes personal tokens`, async t => {
+  t.test(`${name}: a database of the release before comes up with its data, and takes sessions of the host's`, async t => {
     const backend = await create(t)
     const target = backend.target()
     await migrateOnly(target, STEPS.slice(0, -1))
@@ -136,14 +133,17 @@ for (const [name, create] of Object.entries(BACKENDS)) {
     const session = sampleSession(user.id)
     await before.sessions.create(session)
     await before.throttles.attempt('somebody', { at: NOON, delays: [0], limit: 9, forgetAfter: 1000 })
+    const token = samplePersonalToken({ userId: user.id })
+    t.equal(await before.personalTokens.create(token, 1), 'created')
     t.strictSame(await backend.migrate(), STEPS.slice(-1))
     const storage = await backend.open({ migrate: false })
     t.teardown(async () => await storage.close())
     t.match(await storage.users.findByEmail(emailKey), { id: user.id, name: 'Ada', roles: ['editor'] })
     t.strictSame(await storage.sessions.find(session.id), session)
     t.equal((await storage.throttles!.find('somebody'))?.count, 1)
-    const token = samplePersonalToken({ userId: user.id })
-    t.equal(await storage.personalTokens!.create(token, 1), 'created')
     t.strictSame(await storage.personalTokens!.findByDigest(token.digest), token)
+    const kept = { digest: 'd', owner: { userId: user.id, sessionId: session.id }, data: '{}', expiresAt: NOON }
+    await storage.hostSessions!.save(kept)
+    t.strictSame(await storage.hostSessions!.listForUser(user.id), [kept])
   })
 }

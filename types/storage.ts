@@ -7,6 +7,7 @@
  * - a verb never runs twice by itself (no resend by the driver) unless it is idempotent;
  * - `Date` crosses the port, never a number; ids are opaque strings; secrets arrive as digests only.
  */
+import type { HostSessionStore } from './host-session-store.ts'
 import type { OneTimeTokenStore } from './one-time-token-store.ts'
 import type { Outbox } from './outbox.ts'
 import type { PersonalTokenStore } from './personal-token-store.ts'
@@ -14,6 +15,7 @@ import type { RevocationFeed } from './revocation-feed.ts'
 import type { ThrottleStore } from './throttle-store.ts'
 import type { UserStore } from './user-store.ts'
 
+export type { HostSessionOwner, HostSessionRecord, HostSessionStore } from './host-session-store.ts'
 export type { OneTimePurpose, OneTimeTokenRecord, OneTimeTokenStore } from './one-time-token-store.ts'
 export type { Outbox, OutboxRecord } from './outbox.ts'
 export type { PersonalTokenChange, PersonalTokenRecord, PersonalTokenStore, PersonalTokenUse } from './personal-token-store.ts'
@@ -90,6 +92,8 @@ export interface Stores {
   readonly oneTimeTokens?: OneTimeTokenStore
   readonly throttles?: ThrottleStore
   readonly outbox?: Outbox
+  /** Without one there is no `fastify-accounts/fastify-session`. */
+  readonly hostSessions?: HostSessionStore
 }
 
 /** All that the package keeps: stores, and how they work together. Parts of several storages may be spread over each other. */

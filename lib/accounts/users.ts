@@ -61,6 +61,7 @@ export function createUsers ({ storage, passwords, throttle, changes, signOut, t
       if (outcome === 'last-owner') throw new FST_ACCOUNTS_LAST_OWNER()
       await stores.oneTimeTokens?.deleteForUser(id)
       await stores.outbox?.deleteForUser(id)
+      await stores.hostSessions?.deleteForUser(id)
       const endedTokens = await stores.personalTokens?.deleteAllForUser(id) ?? []
       return { deleted: outcome === 'deleted', ended: await stores.sessions.deleteAllForUser(id), endedTokens }
     })

@@ -130,6 +130,22 @@ export function createMigrationSteps ({ dialect, naming }: Target): Record<strin
         if (isSqlite) await createSqliteTokenTriggers(db, naming)
         else await createPostgresTokenTriggers(db, naming)
       }
+    },
+
+    '0005-host-sessions': {
+      async up (db: Kysely<Tables>) {
+        await db.schema.createTable('accounts_host_sessions')
+          .addColumn('digest', 'text', column => column.primaryKey())
+          .addColumn('user_id', 'text')
+          .addColumn('session_id', 'text')
+          .addColumn('data', 'text')
+          .addColumn('expires_at', types.time, column => column.notNull())
+          .execute()
+        for (const column of ['user_id', 'session_id'] as const) {
+          await index(db, `accounts_host_sessions_${column}`).on('accounts_host_sessions').column(column).where(column, 'is not', null).execute()
+        }
+        await index(db, 'accounts_host_sessions_expires').on('accounts_host_sessions').column('expires_at').execute()
+      }
     }
   }
 }

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { RevocationFeed, Storage, Stores } from '../../../types/storage.ts'
 import type { Dialect } from './dialects.ts'
+import { kyselyHostSessions } from './host-sessions.ts'
 import { kyselyOneTimeTokens } from './one-time-tokens.ts'
 import { kyselyOutbox } from './outbox.ts'
 import { kyselyPersonalTokens } from './personal-tokens.ts'
@@ -18,7 +19,8 @@ const storesOn = (db: Kysely<Tables>, dialect: Dialect): Kept => ({
   personalTokens: kyselyPersonalTokens(db, dialect),
   oneTimeTokens: kyselyOneTimeTokens(db, dialect),
   throttles: kyselyThrottles(db, dialect),
-  outbox: kyselyOutbox(db, dialect)
+  outbox: kyselyOutbox(db, dialect),
+  hostSessions: kyselyHostSessions(db, dialect)
 })
 
 /** The stores of one database, and how they work together. */
