@@ -37,6 +37,7 @@ import { createActivity } from './sessions/activity.ts'
 import { createCookies } from './sessions/cookies.ts'
 import { createDevices, noDevices } from './sessions/devices.ts'
 import { startHousekeeping } from './sessions/housekeeping.ts'
+import { createLeave } from './sessions/leave.ts'
 import { createLiveness } from './sessions/liveness.ts'
 import { createReadPresented } from './sessions/presented.ts'
 import { createRefresh, ROTATION_WINDOW } from './sessions/rotation.ts'
@@ -82,12 +83,13 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const personal = settings.personalTokens === null ? null : createPersonalTokenDuties({ settings: settings.personalTokens, storage, changes, post, hooks }, keys.hash, CAPACITY)
   const signIn = createSignIn(tokens, settings)
   const signOut = createSignOut(storage, changes, hooks)
+  const leave = createLeave(cookies, hooks)
   const readPresented = createReadPresented(cookies, tokens)
   const refresh = createRefresh({ storage, tokens, activity, changes, signIn, post, hooks, settings })
 
   const dependencies = { settings, storage, passwords, changes, signIn, signOut, tokenEndings, readPresented, throttle, oneTimeTokens, post, hooks }
   const begin = createBegin(dependencies)
-  const browser = createBrowser(dependencies, { begin, cookies, devices })
+  const browser = createBrowser(dependencies, { begin, cookies, devices, leave })
   const prepare = createPrepare(dependencies)
   const register = createRegister(dependencies, prepare)
   const login = createLogin(dependencies, begin)
@@ -122,7 +124,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
 
   if (settings.prefix !== null) {
     const limitRate = settings.rateLimit === null ? null : await createRateLimit(app, settings.rateLimit)
-    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword: passwordChanges.change, users, administration, recovery, emails, personalTokens: personal?.management ?? null, carriesPersonalToken: request => personalToken?.isPresent(request) === true, refresh, signOut, readPresented, cookies, devices, hooks, originGuard, limitRate, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
+    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword: passwordChanges.change, users, administration, recovery, emails, personalTokens: personal?.management ?? null, carriesPersonalToken: request => personalToken?.isPresent(request) === true, refresh, signOut, readPresented, cookies, devices, leave, hooks, originGuard, limitRate, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
   }
 
   const stopHousekeeping = startHousekeeping(storage, settings.mail === null ? null : personal?.sendNotices ?? null)

@@ -14,6 +14,7 @@ export type Register = (input: Registration, request: FastifyRequest | null) => 
 /** Create an account and its first session, together or not at all. */
 export function createRegister ({ settings, storage, throttle, signIn, signOut, readPresented, post, hooks }: AccountsDependencies, prepare: Prepare): Register {
   async function registerNow (newUser: NewUser, request: FastifyRequest | null): Promise<Issued> {
+    await hooks.before('beforeSignIn', { user: null, request })
     const replaced = readPresented(request)
     const created = await storage.atomically(async stores => {
       const user = await insert(stores.users, newUser)
@@ -23,7 +24,9 @@ export function createRegister ({ settings, storage, throttle, signIn, signOut, 
     for (const { userId, sessionId, reason } of created.ended) signOut.announce(userId, [sessionId], reason, request)
     const issued = signIn.issue(created.user, created.session)
     hooks.record('account.registered', { userId: created.user.id, sessionId: created.session.id, request })
-    await hooks.after('afterRegister', { user: issued.user, session: issued.session, request })
+    const state = { user: issued.user, session: issued.session, request }
+    await hooks.after('afterSignIn', state)
+    await hooks.after('afterRegister', state)
     return issued
   }
 

@@ -17,6 +17,7 @@ import { isSafe, refuseDuplicates, type OriginGuard } from '../requests/origin.t
 import type { LimitRate } from '../requests/rate-limit.ts'
 import type { Cookies } from '../sessions/cookies.ts'
 import type { Devices } from '../sessions/devices.ts'
+import type { Leave } from '../sessions/leave.ts'
 import type { ReadPresented } from '../sessions/presented.ts'
 import type { Refresh } from '../sessions/rotation.ts'
 import type { SignOut } from '../sessions/sign-out.ts'
@@ -53,6 +54,7 @@ export interface RoutesDependencies {
   readonly readPresented: ReadPresented
   readonly cookies: Cookies
   readonly devices: Devices
+  readonly leave: Leave
   readonly hooks: Hooks
   readonly originGuard: OriginGuard
   /** `null`: requests are not counted. */
