@@ -21,7 +21,7 @@ import type { Leave } from '../sessions/leave.ts'
 import type { ReadPresented } from '../sessions/presented.ts'
 import type { Refresh } from '../sessions/rotation.ts'
 import type { SignOut } from '../sessions/sign-out.ts'
-import { answerError } from './answers.ts'
+import { answerError, serialize } from './answers.ts'
 import { addEmail } from './email.ts'
 import { addLogin } from './login.ts'
 import { addLogout } from './logout.ts'
@@ -78,7 +78,7 @@ export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDep
     parseJsonBody(request.headers['content-type'], body))
   // Last of all: also what a hook of the host's has set on this route ends here.
   scope.addHook('onRoute', route => {
-    Object.assign(route, { bodyLimit: BODY_LIMIT, attachValidation: false, errorHandler, validatorCompiler: () => () => true, serializerCompiler: () => JSON.stringify })
+    Object.assign(route, { bodyLimit: BODY_LIMIT, attachValidation: false, errorHandler, validatorCompiler: () => () => true, serializerCompiler: () => serialize })
   })
   scope.addHook('onRequest', async (request, reply) => {
     reply.header('cache-control', 'no-store')
