@@ -93,6 +93,7 @@ export const FST_ACCOUNTS_MAIL_UNSUPPORTED = refusal('FST_ACCOUNTS_MAIL_UNSUPPOR
 export const FST_ACCOUNTS_PERSONAL_TOKENS_OFF = refusal('FST_ACCOUNTS_PERSONAL_TOKENS_OFF', 'Personal tokens are switched off', 501)
 export const FST_ACCOUNTS_LIST_UNSUPPORTED = refusal('FST_ACCOUNTS_LIST_UNSUPPORTED', 'The users store has no list', 501)
 export const FST_ACCOUNTS_COOKIE_TOO_LARGE = createError<[string, number]>('FST_ACCOUNTS_COOKIE_TOO_LARGE', 'Cookie "%s" would have %d bytes; browsers drop more than 4096', 500)
+export const FST_ACCOUNTS_HOST_SESSION_TOO_LARGE = createError<[number, number]>('FST_ACCOUNTS_HOST_SESSION_TOO_LARGE', 'The session of the host would have %d bytes; at most %d are kept', 500)
 export const FST_ACCOUNTS_INTERNAL = createError('FST_ACCOUNTS_INTERNAL', 'Internal error', 500)
 export const FST_ACCOUNTS_STORAGE_UNAVAILABLE = unavailable('FST_ACCOUNTS_STORAGE_UNAVAILABLE', 'The account storage is unavailable, try again later')
 export const FST_ACCOUNTS_PASSWORD_UNVERIFIABLE = unavailable('FST_ACCOUNTS_PASSWORD_UNVERIFIABLE', 'This password can not be checked at the moment, try again later')

@@ -36,6 +36,7 @@ import { addRoutes } from './routes/index.ts'
 import { createActivity } from './sessions/activity.ts'
 import { createCookies } from './sessions/cookies.ts'
 import { createDevices, noDevices } from './sessions/devices.ts'
+import { createHostSessions } from './sessions/host-sessions.ts'
 import { startHousekeeping } from './sessions/housekeeping.ts'
 import { createLeave } from './sessions/leave.ts'
 import { createLiveness } from './sessions/liveness.ts'
@@ -85,6 +86,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const signOut = createSignOut(storage, changes, hooks)
   const leave = createLeave(cookies, hooks)
   const readPresented = createReadPresented(cookies, tokens)
+  const hostSessions = createHostSessions({ storage, liveness, readPresented }, keys.hash)
   const refresh = createRefresh({ storage, tokens, activity, changes, signIn, post, hooks, settings })
 
   const dependencies = { settings, storage, passwords, changes, signIn, signOut, tokenEndings, readPresented, throttle, oneTimeTokens, post, hooks }
@@ -108,7 +110,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const guard = (policy: Policy = {}) => guards.make(policy, 'Policy')
   const authorize = createAuthorize(hooks)
   const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
-  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens: personal?.management ?? null, policies })
+  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens: personal?.management ?? null, hostSessions, policies })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)

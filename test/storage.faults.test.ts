@@ -51,7 +51,7 @@ const LIES: Readonly<Record<string, Fault>> = {
 
 /** Lies that can't be told from the truth: verbs that answer nothing, or whether they did something. */
 const isCredible = (verb: string, kind: string) =>
-  (/(sessions\.(create|touch)|throttles\.reset|personalTokens\.carryOver|(oneTimeTokens|outbox)\.deleteForUser)$/.test(verb) && kind.startsWith('answers')) || (/\.(revoke|delete)$/.test(verb) && kind === 'answers true')
+  (/(sessions\.(create|touch)|throttles\.reset|personalTokens\.carryOver|(oneTimeTokens|outbox|hostSessions)\.deleteForUser)$/.test(verb) && kind.startsWith('answers')) || (/\.(revoke|delete)$/.test(verb) && kind === 'answers true')
 
 interface Flow {
   readonly title: string

@@ -14,7 +14,7 @@ export interface HostSessionRecord {
   readonly digest: string
   /** `null`: of a visitor who is not signed in. */
   readonly owner: HostSessionOwner | null
-  /** Text of the host's, which is kept as it is. */
+  /** JSON of the host's, as text: kept as it is. */
   readonly data: string
   readonly expiresAt: Date
 }

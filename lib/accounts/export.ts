@@ -11,11 +11,12 @@ export function createExport ({ storage }: Pick<AccountsDependencies, 'storage'>
   return async function exportUser (userId) {
     const user = isId(userId) ? await storage.users.find(userId) : null
     if (user === null) return null
-    const [sessions, personalTokens, links, mails] = await Promise.all([
+    const [sessions, personalTokens, links, mails, hostSessions] = await Promise.all([
       storage.sessions.listForUser(userId, null),
       storage.personalTokens?.listForUser(userId) ?? [],
       storage.oneTimeTokens?.listForUser(userId) ?? [],
-      storage.outbox?.listForUser(userId) ?? []
+      storage.outbox?.listForUser(userId) ?? [],
+      storage.hostSessions?.listForUser(userId) ?? []
     ])
     return {
       user: toUser(user),
@@ -26,6 +27,7 @@ export function createExport ({ storage }: Pick<AccountsDependencies, 'storage'>
       }),
       personalTokens: personalTokens.map(token => ({ ...toPersonalToken(token), revokedAt: token.revokedAt })),
       links: links.map(({ purpose, email, createdAt, expiresAt }) => ({ purpose, email, createdAt, expiresAt })),
+      hostSessions: hostSessions.map(({ data, expiresAt }) => ({ data: JSON.parse(data) as unknown, expiresAt })),
       mails: mails.map(({ kind, recipient, data: { epoch: _, ...data }, locale, attempts, createdAt, dueAt }) => ({ kind, recipient, data, locale, attempts, createdAt, dueAt }))
     }
   }

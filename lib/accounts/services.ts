@@ -1,4 +1,5 @@
 import type { Accounts, SignedIn } from '../../types/accounts.ts'
+import type { HostSessions } from '../../types/host-sessions.ts'
 import { now } from '../clock.ts'
 import { FST_ACCOUNTS_MAIL_UNSUPPORTED, FST_ACCOUNTS_PERSONAL_TOKENS_OFF } from '../errors.ts'
 import type { PersonalTokenManagement } from '../personal-tokens/manage.ts'
@@ -27,11 +28,12 @@ export interface Duties {
   readonly emails: Emails | null
   /** `null`: they are switched off. */
   readonly personalTokens: PersonalTokenManagement | null
+  readonly hostSessions: HostSessions | null
   readonly policies: Accounts['policies']
 }
 
 /** What a host calls as `app.accounts`. */
-export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, policies }: Duties): Accounts {
+export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, hostSessions, policies }: Duties): Accounts {
   return {
     async register (input, { request = null } = {}) {
       const issued = await register(input, request)
@@ -77,6 +79,7 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
       revokeAll: async (userId, { request = null } = {}) => await switchedOn(personalTokens).revokeAll(userId, request),
       rotate: async (userId, id, { overlap } = {}, { request = null } = {}) => await switchedOn(personalTokens).rotate(userId, id, overlap, request)
     },
+    hostSessions,
     policies,
     addHook: hooks.add
   }
