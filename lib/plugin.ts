@@ -46,7 +46,9 @@ import { createActivity } from './sessions/activity.ts'
 import { createCookies } from './sessions/cookies.ts'
 import { createDevices, noDevices } from './sessions/devices.ts'
 import { forgetEarlierSessions } from './sessions/earlier.ts'
+import { createHostSessions } from './sessions/host-sessions.ts'
 import { startHousekeeping } from './sessions/housekeeping.ts'
+import { createLeave } from './sessions/leave.ts'
 import { createLiveness } from './sessions/liveness.ts'
 import { createReadPresented } from './sessions/presented.ts'
 import { createRefresh, ROTATION_WINDOW } from './sessions/rotation.ts'
@@ -93,7 +95,9 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const personal = settings.personalTokens === null ? null : createPersonalTokenDuties({ settings: settings.personalTokens, storage, changes, post, hooks }, keys.hash, CAPACITY)
   const signIn = createSignIn(tokens, settings)
   const signOut = createSignOut(storage, changes, hooks)
+  const leave = createLeave(cookies, hooks)
   const readPresented = createReadPresented(cookies, tokens)
+  const hostSessions = createHostSessions({ storage, liveness, readPresented }, keys.hash)
   const refresh = createRefresh({ storage, tokens, activity, changes, signIn, post, hooks, settings })
 
   const dependencies = { settings, storage, passwords, changes, signIn, signOut, tokenEndings, readPresented, throttle, oneTimeTokens, post, hooks }
@@ -101,7 +105,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const proof = createProof(dependencies)
   const basicDuties = settings.basic === null ? null : createBasicDuties(settings.basic, dependencies, proof, limitRate)
   const begin = createBegin(dependencies)
-  const browser = createBrowser(dependencies, { begin, cookies, devices })
+  const browser = createBrowser(dependencies, { begin, cookies, devices, leave })
   const prepare = createPrepare(dependencies)
   const enrol = createEnrol(dependencies)
   const register = createRegister(dependencies, prepare, enrol)
@@ -126,7 +130,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const guard = (policy: Policy = {}) => guards.make(policy, 'Policy')
   const authorize = createAuthorize(hooks)
   const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
-  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), policies })
+  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)
@@ -142,7 +146,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   app.decorateReply('signOut', async function (this: FastifyReply) { await browser.signOut(this) })
 
   if (settings.prefix !== null) {
-    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword: passwordChanges.change, users, administration, recovery, emails, personalTokens, owner, ownerProof, hasBasicUsers: basicDuties !== null && basicDuties.prove !== null, carriesPersonalToken: request => personalToken?.isPresent(request) === true, refresh, signOut, readPresented, cookies, devices, hooks, originGuard, limitRate, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
+    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword: passwordChanges.change, users, administration, recovery, emails, personalTokens, owner, ownerProof, hasBasicUsers: basicDuties !== null && basicDuties.prove !== null, carriesPersonalToken: request => personalToken?.isPresent(request) === true, refresh, signOut, readPresented, cookies, devices, leave, hooks, originGuard, limitRate, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
   }
 
   if (settings.basic !== null) warnOfBasic(settings.basic, settings.cookies.insecure, app.log)

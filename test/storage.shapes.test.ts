@@ -1,7 +1,7 @@
 import t from 'tap'
 import { guardStorage } from '../lib/storage.ts'
 import { after, NOON, samplePersonalToken } from '../lib/testing/samples.ts'
-import type { Change, PersonalTokenRecord, PersonalTokenStore, Storage, Stores } from '../types/index.ts'
+import type { Change, HostSessionRecord, HostSessionStore, PersonalTokenRecord, PersonalTokenStore, Storage, Stores } from '../types/index.ts'
 
 const TOKEN = samplePersonalToken({ allowedMethods: ['GET'], scopes: [], noticeAt: after(30), lastUsedAt: NOON, lastUsedAddress: '192.0.2.1' })
 const { id, userId, digest } = TOKEN
@@ -126,4 +126,26 @@ t.test('J-11 what changed is published unless the feed sees its store by itself,
   const published: Change[] = []
   await guardStorage({ ...without, feed: { subscribe: () => () => {}, isCurrent: () => true, publish: async change => { published.push(change) } } }, () => {}).publish(changes[2])
   t.strictSame(published, [])
+})
+
+t.test('F-31 of sessions of the host\'s the boundary believes what is whole and was asked for, and all else is 503', async t => {
+  const record: HostSessionRecord = { digest: 'd', owner: { userId, sessionId: 's' }, data: '{}', expiresAt: NOON }
+  const verbs = ['find', 'save', 'destroy', 'listForUser', 'deleteForSession', 'deleteForUser', 'deleteExpired'] as const
+  const storeOf = (value: unknown) => {
+    const hostSessions = Object.fromEntries(verbs.map(verb => [verb, async () => value])) as unknown as HostSessionStore
+    return guardStorage({ ...answering(null), hostSessions }, () => {}).hostSessions!
+  }
+  for (const value of [null, record, { ...record, owner: null }]) t.equal(await storeOf(value).find('d', NOON), value)
+  for (const value of [[], [record, record]]) t.equal(await storeOf(value).listForUser(userId), value)
+  const lies = [undefined, false, 'x', [], {}, { digest: 'e' }, { data: null }, { data: {} }, { expiresAt: 0 }, { expiresAt: new Date(NaN) }, { owner: undefined }, { owner: 'a' }, { owner: {} }, { owner: { userId } }, { owner: { userId: 1, sessionId: 's' } }]
+  for (const lie of lies) {
+    const value = typeof lie === 'object' && !Array.isArray(lie) && Object.keys(lie).length > 0 ? { ...record, ...lie } : lie
+    await t.rejects(storeOf(value).find('d', NOON), { code: 'FST_ACCOUNTS_STORAGE_UNAVAILABLE' }, JSON.stringify(lie))
+    if (JSON.stringify(lie) !== '[]' && !('digest' in Object(lie))) await t.rejects(storeOf([record, value]).listForUser(userId), { code: 'FST_ACCOUNTS_STORAGE_UNAVAILABLE' })
+  }
+  await t.rejects(storeOf([{ ...record, owner: null }]).listForUser(userId), { code: 'FST_ACCOUNTS_STORAGE_UNAVAILABLE' }, 'nobody\'s')
+  for (const verb of verbs) {
+    const { [verb]: _, ...rest } = storeOf(null)
+    t.throws(() => guardStorage({ ...answering(null), hostSessions: rest as HostSessionStore }, () => {}), { message: `Option "storage.hostSessions.${verb}" is missing` })
+  }
 })

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { AccountsHookName, AccountsHooks } from './hooks.ts'
+import type { HostSessions } from './host-sessions.ts'
 import type { Duration, RoutePolicy } from './policy.ts'
 import type { CreatedPersonalToken, NewPersonalToken, PersonalTokenUpdate } from './personal-tokens.ts'
 import type { ListedSession, PersonalToken, Session, User } from './principal.ts'
@@ -53,6 +54,8 @@ export interface AccountExport {
   readonly personalTokens: ReadonlyArray<PersonalToken & { readonly revokedAt: Date | null }>
   /** Links in mail that still work; their tokens are not stored. */
   readonly links: ReadonlyArray<Pick<OneTimeTokenRecord, 'purpose' | 'email' | 'createdAt' | 'expiresAt'>>
+  /** What the host keeps for sessions of this user, by `fastify-accounts/fastify-session`. */
+  readonly hostSessions: ReadonlyArray<{ readonly data: unknown, readonly expiresAt: Date }>
   /** Mail that waits to be sent. */
   readonly mails: ReadonlyArray<Omit<OutboxRecord, 'id' | 'userId'>>
   /** Where HTTP Basic was used, within the last 400 days. */
@@ -235,6 +238,8 @@ export interface Accounts {
    * @throws {FST_ACCOUNTS_BASIC_OFF} where the storage keeps none
    */
   basicUsage (): Promise<BasicUse[]>
+  /** For `fastify-accounts/fastify-session`, and others like it; `null`: the storage keeps none. */
+  readonly hostSessions: HostSessions | null
   /** The matrix of routes and policies of this scope, by url and method, once the server is ready; for a snapshot `formatPolicies` prints it. */
   policies (): RoutePolicy[]
   /** Add a hook; hooks of one name run in the order in which they were added. */

@@ -1,6 +1,7 @@
 export type * from './accounts.ts'
 export type * from './fastify.ts'
 export type * from './hooks.ts'
+export type * from './host-sessions.ts'
 export type * from './mailer.ts'
 export type * from './options.ts'
 export type * from './personal-tokens.ts'

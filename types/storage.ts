@@ -8,6 +8,7 @@
  * - `Date` crosses the port, never a number; ids are opaque strings; secrets arrive as digests only.
  */
 import type { BasicUseStore } from './basic-use-store.ts'
+import type { HostSessionStore } from './host-session-store.ts'
 import type { OneTimeTokenStore } from './one-time-token-store.ts'
 import type { Outbox } from './outbox.ts'
 import type { PersonalTokenStore } from './personal-token-store.ts'
@@ -16,6 +17,7 @@ import type { ThrottleStore } from './throttle-store.ts'
 import type { UserStore } from './user-store.ts'
 
 export type { BasicUseRecord, BasicUseStore } from './basic-use-store.ts'
+export type { HostSessionOwner, HostSessionRecord, HostSessionStore } from './host-session-store.ts'
 export type { OneTimePurpose, OneTimeTokenRecord, OneTimeTokenStore } from './one-time-token-store.ts'
 export type { Outbox, OutboxRecord } from './outbox.ts'
 export type { PersonalTokenChange, PersonalTokenRecord, PersonalTokenStore, PersonalTokenUse } from './personal-token-store.ts'
@@ -93,6 +95,8 @@ export interface Stores {
   readonly throttles?: ThrottleStore
   readonly outbox?: Outbox
   readonly basicUses?: BasicUseStore
+  /** Without one there is no `fastify-accounts/fastify-session`. */
+  readonly hostSessions?: HostSessionStore
 }
 
 /** All that the package keeps: stores, and how they work together. Parts of several storages may be spread over each other. */

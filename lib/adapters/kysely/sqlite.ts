@@ -103,8 +103,8 @@ function prepareOnce (database: Database, checkPresence: () => void): SqliteData
   }
 }
 
-/** A session begins, goes on, was seen; a token was used; an attempt is counted. */
-const FLEETING = /^\s*(insert into "accounts_(sessions|throttles)"|delete from "accounts_throttles"|update "accounts_sessions" set\s+"?(generation|rotated_at|last_seen_at)|update "accounts_personal_tokens" set\s+last_used_at)/
+/** A session begins, goes on, was seen; a token was used; an attempt is counted; a host keeps something for a while. */
+const FLEETING = /^\s*(insert into "accounts_(sessions|throttles|host_sessions)"|delete from "accounts_throttles"|update "accounts_sessions" set\s+"?(generation|rotated_at|last_seen_at)|update "accounts_personal_tokens" set\s+last_used_at)/
 
 /**
  * A commit is written through to the disk before it is acknowledged, so that no power cut gives back an ended session, an
