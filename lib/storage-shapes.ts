@@ -1,4 +1,4 @@
-import type { BasicUseRecord, OneTimeTokenRecord, OutboxRecord, PersonalTokenRecord, SessionRecord, Stores, UserRecord } from '../types/storage.ts'
+import type { BasicUseRecord, OneTimeTokenRecord, OutboxRecord, PersonalTokenRecord, SessionRecord, StorageInspection, Stores, UserRecord } from '../types/storage.ts'
 
 export type Fits = (value: unknown, args: readonly unknown[]) => boolean
 
@@ -136,6 +136,12 @@ function isBasicUse (value: unknown): value is BasicUseRecord {
   if (typeof value !== 'object' || value === null) return false
   const { userId, method, route, lastUsedAt, lastUsedAddress } = value as BasicUseRecord
   return [userId, lastUsedAddress].every(text => text === null || typeof text === 'string') && [method, route].every(text => typeof text === 'string') && isDate(lastUsedAt)
+}
+
+export function isInspection (value: unknown): value is StorageInspection {
+  if (typeof value !== 'object' || value === null) return false
+  const { now, missingMigrations, missingIndexes, missingTriggers } = value as StorageInspection
+  return isDate(now) && [missingMigrations, missingIndexes, missingTriggers].every(isIds)
 }
 
 const isDate = (value: unknown) => value instanceof Date && !Number.isNaN(value.getTime())
