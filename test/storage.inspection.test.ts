@@ -81,7 +81,7 @@ for (const [name, create] of Object.entries(CREATE)) {
     const { db, options, execute } = await create(t)
     const made = (await sql.raw<{ name: string }>(MADE[name]!.replaceAll('SCHEMA', `'${options.schema}'`)).execute(db)).rows.map(row => row.name)
     // By its own word it has been through all steps.
-    for (const table of ['users', 'sessions', 'one_time_tokens', 'throttles', 'outbox', 'personal_tokens', ...(name === 'SQLite' ? ['changes'] : [])]) await execute(`drop table shop_${table}`)
+    for (const table of ['users', 'sessions', 'one_time_tokens', 'throttles', 'outbox', 'personal_tokens', 'basic_uses', ...(name === 'SQLite' ? ['changes'] : [])]) await execute(`drop table shop_${table}`)
     const { missingMigrations, missingIndexes, missingTriggers } = await inspect(createTarget(db, options))
     t.strictSame(missingMigrations, [])
     t.strictSame([...missingIndexes, ...missingTriggers.map(trigger => trigger.split('.')[1]!)].sort(), made.sort())

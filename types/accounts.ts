@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { AccountsFacts } from './diagnosis.ts'
 import type { AccountsHookName, AccountsHooks } from './hooks.ts'
 import type { Duration, RoutePolicy } from './policy.ts'
 import type { CreatedPersonalToken, NewPersonalToken, PersonalTokenUpdate } from './personal-tokens.ts'
@@ -237,6 +238,11 @@ export interface Accounts {
   basicUsage (): Promise<BasicUse[]>
   /** The matrix of routes and policies of this scope, by url and method, once the server is ready; for a snapshot `formatPolicies` prints it. */
   policies (): RoutePolicy[]
+  /**
+   * Ask the storage and the mailer how they are, and say what there is to know of this configuration: what
+   * `npx fastify-accounts doctor` judges. No mail is sent and nothing is written. It takes as long as a mail server may take.
+   */
+  diagnose (): Promise<AccountsFacts>
   /** Add a hook; hooks of one name run in the order in which they were added. */
   addHook<Name extends AccountsHookName> (name: Name, hook: AccountsHooks[Name]): void
 }

@@ -1,4 +1,5 @@
 export type * from './accounts.ts'
+export type * from './diagnosis.ts'
 export type * from './fastify.ts'
 export type * from './hooks.ts'
 export type * from './mailer.ts'

@@ -35,10 +35,11 @@ export interface Duties {
   readonly setupCode: string | null
   readonly basicUsage: BasicUsage
   readonly policies: Accounts['policies']
+  readonly diagnose: Accounts['diagnose']
 }
 
 /** What a host calls as `app.accounts`. */
-export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, owner, setupCode, basicUsage, policies }: Duties): Accounts {
+export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, owner, setupCode, basicUsage, policies, diagnose }: Duties): Accounts {
   return {
     async register (input, { request = null } = {}) {
       const issued = await register(input, request)
@@ -91,6 +92,7 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
     },
     basicUsage,
     policies,
+    diagnose,
     addHook: hooks.add
   }
 }

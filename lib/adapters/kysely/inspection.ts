@@ -43,6 +43,10 @@ const OBJECTS: Readonly<Record<string, Readonly<Record<DialectName, SchemaObject
       indexes: ['accounts_personal_tokens_pkey', 'accounts_personal_tokens_digest_key', 'accounts_personal_tokens_user', 'accounts_personal_tokens_expires', 'accounts_personal_tokens_revoked', 'accounts_personal_tokens_notice'],
       triggers: ['accounts_personal_tokens.accounts_personal_token_changed', 'accounts_personal_tokens.accounts_personal_token_deleted', 'accounts_personal_tokens.accounts_emptied']
     }
+  },
+  '0005-uses-of-http-basic': {
+    sqlite: { indexes: ['accounts_basic_uses_last'], triggers: [] },
+    postgres: { indexes: ['accounts_basic_uses_pkey', 'accounts_basic_uses_last'], triggers: [] }
   }
 }
 
