@@ -28,6 +28,7 @@ import { protectRoutes } from './authorization/protect.ts'
 import { createAccessCookie } from './credentials/access-cookie.ts'
 import { createBasic } from './credentials/basic.ts'
 import { createPersonalToken } from './credentials/personal-token.ts'
+import { createDiagnose } from './diagnosis/diagnose.ts'
 import { FST_ACCOUNTS_BASIC_OFF, FST_ACCOUNTS_PERSONAL_TOKENS_OFF } from './errors.ts'
 import { createHooks } from './hooks.ts'
 import { createChanges } from './liveness/changes.ts'
@@ -38,7 +39,7 @@ import { loadPasswords } from './passwords/load.ts'
 import { createPersonalTokenDuties } from './personal-tokens/duties.ts'
 import { createTokenEndings } from './personal-tokens/endings.ts'
 import { addCachingHeaders } from './requests/caching.ts'
-import { trustsEverybody } from './requests/network.ts'
+import { trustedProxies } from './requests/network.ts'
 import { createOriginGuard } from './requests/origin.ts'
 import { createRateLimit } from './requests/rate-limit.ts'
 import { addRoutes } from './routes/index.ts'
@@ -68,7 +69,8 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const { keys } = settings
   if (settings.cookies.insecure) app.log.warn('fastify-accounts: cookies.insecure is set: whoever can listen on the network can take over sessions')
 
-  if (trustsEverybody(app)) app.log.warn('fastify-accounts: trustProxy is true, so whoever sends x-forwarded-for chooses the address that limits are about: set it to the addresses of the proxy')
+  const trustProxy = trustedProxies(app)
+  if (trustProxy === 'everybody') app.log.warn('fastify-accounts: trustProxy is true or trusts every address, so whoever sends x-forwarded-for chooses the address that limits are about: set it to the addresses of the proxy')
 
   const hooks = createHooks(app.log, settings.hooks)
   const guarded = guardStorage(settings.storage, error => {
@@ -79,7 +81,8 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
 
   const tokens = createTokens({ access: await createJwts(app, keys.access, 'at+jwt'), refresh: await createJwts(app, keys.refresh, 'rt+jwt') }, settings)
   const oneTimeTokens = createOneTimeTokens(keys.hash)
-  const cookies = await createCookies(app, settings, routesPath(app, settings.appPath, settings.prefix))
+  const path = routesPath(app, settings.appPath, settings.prefix)
+  const cookies = await createCookies(app, settings, path)
   const originGuard = createOriginGuard(settings.origin, settings.csrf, keys.hash)
   const devices = settings.throttle === null ? noDevices : createDevices(cookies, keys.hash)
   const throttle = settings.throttle === null ? noThrottle : createThrottle({ rule: settings.throttle, throttles: storage.throttles!, keys: keys.hash, devices, hooks })
@@ -130,7 +133,8 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const guard = (policy: Policy = {}) => guards.make(policy, 'Policy')
   const authorize = createAuthorize(hooks)
   const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
-  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies })
+  const diagnose = createDiagnose({ settings, storage, known: { cookies: cookies.facts, routesPath: settings.prefix === null ? null : path, isHttps: Boolean(app.initialConfig.https), trustProxy } })
+  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies, diagnose })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)

@@ -1,4 +1,4 @@
-import type { BasicUseRecord, HostSessionRecord, OneTimeTokenRecord, OutboxRecord, PersonalTokenRecord, SessionRecord, Stores, UserRecord } from '../types/storage.ts'
+import type { BasicUseRecord, HostSessionRecord, OneTimeTokenRecord, OutboxRecord, PersonalTokenRecord, SessionRecord, StorageInspection, Stores, UserRecord } from '../types/storage.ts'
 
 export type Fits = (value: unknown, args: readonly unknown[]) => boolean
 
@@ -152,6 +152,12 @@ function isHostSession (value: unknown): value is HostSessionRecord {
   const { digest, owner, data, expiresAt } = value as HostSessionRecord
   return [digest, data].every(text => typeof text === 'string') && isDate(expiresAt) &&
     (owner === null || (typeof owner === 'object' && typeof owner.userId === 'string' && typeof owner.sessionId === 'string'))
+}
+
+export function isInspection (value: unknown): value is StorageInspection {
+  if (typeof value !== 'object' || value === null) return false
+  const { now, missingMigrations, missingIndexes, missingTriggers } = value as StorageInspection
+  return isDate(now) && [missingMigrations, missingIndexes, missingTriggers].every(isIds)
 }
 
 const isDate = (value: unknown) => value instanceof Date && !Number.isNaN(value.getTime())

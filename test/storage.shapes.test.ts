@@ -108,6 +108,17 @@ t.test('a store of personal tokens that lacks a verb is refused by name at start
   }
 })
 
+t.test('F-31 of what a storage says of itself the boundary believes what is whole', async t => {
+  const truth = { now: NOON, missingMigrations: [], missingIndexes: ['an_index'], missingTriggers: [] }
+  const ask = async (value: unknown) => await guardStorage({ ...answering(null), inspect: async () => value } as Storage, () => {}).inspect!()
+  t.equal(await ask(truth), truth)
+  t.equal(guardStorage(answering(null), () => {}).inspect, null, 'it need not say anything')
+  const distortions = [{ now: 0 }, { now: new Date(NaN) }, { now: undefined }, ...['missingMigrations', 'missingIndexes', 'missingTriggers'].flatMap(list => [undefined, null, 'none', [1]].map(value => ({ [list]: value })))]
+  for (const lie of [...ODD, null, true, ...distortions.map(distortion => ({ ...truth, ...distortion }))]) {
+    await t.rejects(ask(lie), { code: 'FST_ACCOUNTS_STORAGE_UNAVAILABLE' }, JSON.stringify(lie))
+  }
+})
+
 t.test('J-11 what changed is published unless the feed sees its store by itself, or there is none', async t => {
   const changes = [{ kind: 'user', userId }, { kind: 'session', sessionId: 's' }, { kind: 'personal-token', tokenId: id }] as const
   const publish = async (seen: ReadonlyArray<keyof Stores>, stores: Partial<Stores> = {}) => {

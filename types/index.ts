@@ -1,4 +1,6 @@
+export type * from './account-export.ts'
 export type * from './accounts.ts'
+export type * from './diagnosis.ts'
 export type * from './fastify.ts'
 export type * from './hooks.ts'
 export type * from './host-sessions.ts'

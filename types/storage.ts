@@ -99,6 +99,17 @@ export interface Stores {
   readonly hostSessions?: HostSessionStore
 }
 
+/** What a database says of itself, for `doctor`. */
+export interface StorageInspection {
+  /** The time of day by its clock. */
+  readonly now: Date
+  /** Steps that it lacks, by name. */
+  readonly missingMigrations: readonly string[]
+  /** What the steps that it has should have left there, and is gone, invalid or switched off. */
+  readonly missingIndexes: readonly string[]
+  readonly missingTriggers: readonly string[]
+}
+
 /** All that the package keeps: stores, and how they work together. Parts of several storages may be spread over each other. */
 export interface Storage extends Stores {
   /** Without one, `checked` asks the store every time. */
@@ -110,6 +121,11 @@ export interface Storage extends Stores {
    * by one, which is safe (a session of an old epoch is dead) but may leave rows behind.
    */
   atomically?<T> (stores: Stores, work: (stores: Stores) => Promise<T>): Promise<T>
+  /**
+   * Look at the database, and change nothing; within ten seconds. Left out, `doctor` says that it was not checked. Where
+   * parts of several storages are spread over each other the last one's stands.
+   */
+  inspect?(): Promise<StorageInspection>
   /** Close what this storage itself opened; called when the server that it was given to closes. Twice does no harm. */
   close?(): Promise<void>
 }

@@ -1,4 +1,4 @@
-import type { AccountExport } from '../../types/accounts.ts'
+import type { AccountExport } from '../../types/account-export.ts'
 import { toPersonalToken } from '../personal-tokens/records.ts'
 import { toListedSession, toUser } from '../sessions/records.ts'
 import { isId } from '../shape.ts'

@@ -37,10 +37,11 @@ export interface Duties {
   readonly basicUsage: BasicUsage
   readonly hostSessions: HostSessions | null
   readonly policies: Accounts['policies']
+  readonly diagnose: Accounts['diagnose']
 }
 
 /** What a host calls as `app.accounts`. */
-export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, owner, setupCode, basicUsage, hostSessions, policies }: Duties): Accounts {
+export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, owner, setupCode, basicUsage, hostSessions, policies, diagnose }: Duties): Accounts {
   return {
     async register (input, { request = null } = {}) {
       const issued = await register(input, request)
@@ -94,6 +95,7 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
     basicUsage,
     hostSessions,
     policies,
+    diagnose,
     addHook: hooks.add
   }
 }

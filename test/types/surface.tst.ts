@@ -4,7 +4,7 @@ import { describe, expect, test } from 'tstyche'
 import accounts, { formatPolicies, optionsFromEnv } from '../../lib/index.ts'
 import { sessionStore, type SessionStoreOptions } from '../../lib/adapters/fastify-session/index.ts'
 import { sqliteStorage, type SqliteStorage } from '../../lib/adapters/kysely/index.ts'
-import type { AccountsEvent, AccountsOptions, Check, CookiePrincipal, Guard, HostSessionOwner, ListedSession, PasswordOptions, Policy, Principal, RoutePolicy, Secrets, Session, SignedIn, Storage, User, UserList, UserStore } from '../../lib/index.ts'
+import type { AccountsEvent, AccountsFacts, AccountsOptions, Check, CookiePrincipal, Guard, HostSessionOwner, ListedSession, PasswordOptions, Policy, Principal, RoutePolicy, Secrets, Session, SignedIn, Storage, User, UserList, UserStore } from '../../lib/index.ts'
 
 declare module 'fastify' {
   interface AccountsUser { readonly plan: 'free' | 'paid' }
@@ -68,6 +68,7 @@ describe('decorators', () => {
     expect(app.get).type.not.toBeCallableWith('/', { config: { accounts: { liveness: 'lively' } } }, async () => '')
     app.addHook('onRoute', route => { route.config = { ...route.config, accounts: false } })
     expect(app.accounts.policies()).type.toBe<RoutePolicy[]>()
+    expect(app.accounts.diagnose()).type.toBe<Promise<AccountsFacts>>()
     expect(formatPolicies).type.toBeCallableWith(app.accounts.policies())
     expect(formatPolicies([])).type.toBe<string>()
   })

@@ -6,6 +6,7 @@ import { Kysely, SqliteDialect, type SqliteDatabase, type SqliteStatement } from
 import type { Storage } from '../../../types/storage.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE, FST_ACCOUNTS_STORAGE_UNOPENED } from '../../errors.ts'
 import { sqliteDialect } from './dialects.ts'
+import { inspect } from './inspection.ts'
 import { checkMigrations, migrateToLatest, type MigrateOptions, type Target } from './migrations.ts'
 import { checkKnown } from './naming.ts'
 import { repeat } from './repeat.ts'
@@ -47,6 +48,7 @@ export async function sqliteStorage (file: string, options: SqliteOptions = {}):
   return {
     ...stores,
     feed: feedOf(stores, createSqliteFeed(database, checkPresence)),
+    inspect: async () => await inspect(target),
     close: async () => await target.db.destroy()
   }
 }
