@@ -21,7 +21,7 @@ t.test('basic usage lists who still uses HTTP Basic and where, the latest first,
 WHO              METHOD  ROUTE         LAST                      FROM
 ada@example.com  POST    /reports/:id  2026-06-01T12:02:00.000Z  192.0.2.7
 (shared)         GET     /reports      2026-06-01T12:01:00.000Z
-(deleted)        GET     /\ufffd[2J        2026-06-01T12:00:00.000Z  192.0.2.8
+(deleted)        GET     /\ufffd[2J         2026-06-01T12:00:00.000Z  192.0.2.8
 `)
   t.match(JSON.parse((await run(['basic', 'usage', '--json'])).stdout), [{ userId: id, user: { email: 'ada@example.com' } }, { userId: null, user: null }, { userId: 'deleted', user: null }])
 })
