@@ -41,10 +41,22 @@ t.test('S-04 whatever ends a session of ours in one process destroys the host\'s
     t.ok(Date.now() - acknowledged < 1000, 'which takes a second at most')
     t.strictSame(await visitOf(ada), EMPTY)
     t.strictSame((await visitOf(stranger)).cart, ['tea'], 'and nobody else\'s')
+    if (title === 'an operator at a prompt') continue
     await until(async () => (await here.hostSessions!.listForUser(userId)).length === 0)
     await one.app.accounts.hostSessions!.save(id, { owner: { userId, sessionId }, data: '{}', expiresAt: new Date(Date.now() + HOUR) })
     t.strictSame(await here.hostSessions!.listForUser(userId), [], 'nothing is left, and nothing put back')
   }
+})
+
+t.test('S-04 what a node saves that has not heard of the end yet goes too', async t => {
+  const { app, signedUp, storage } = await createShop(t)
+  const browser = await signedUp(ADA)
+  await put(browser, 'tea')
+  const owner = (await visitOf(browser)).owner!
+  await app.accounts.users.delete(owner.userId)
+  await storage.hostSessions!.save({ digest: 'of a slow node', owner, data: '{}', expiresAt: new Date(Date.now() + HOUR) })
+  await until(async () => (await storage.hostSessions!.listForUser(owner.userId)).length === 0)
+  t.pass()
 })
 
 t.test('S-04 a password reset by mail destroys it', async t => {
@@ -81,6 +93,17 @@ t.test('S-02 it ends after the host\'s time without use, by the clock of the ser
     t.strictSame(await seenBy(client(), old), EMPTY, 'not even if the clock goes back')
     clock.jump(DAY)
   }
+})
+
+t.test('a clock that is wrong for a while destroys nothing', async t => {
+  const clock = holdClock(t)
+  const { app, signedUp } = await createShop(t, { session: { cookie: { secure: false, maxAge: 400 * DAY } } })
+  const browser = await signedUp(ADA)
+  await put(browser, 'tea')
+  clock.jump(100 * DAY)
+  t.strictSame(await seenBy(createClient(app), browser.cookies[COOKIE]), EMPTY, 'after the idle end of the session of ours')
+  clock.jump(-100 * DAY)
+  t.strictSame((await visitOf(browser)).cart, ['tea'])
 })
 
 t.test('it ends with the session of ours that it belongs to, at the latest', async t => {

@@ -37,10 +37,7 @@ export function createHostSessions ({ storage: { hostSessions: store }, liveness
         const record = await store.find(digest, new Date(now()))
         if (record === null) continue
         const { owner, data, expiresAt } = record
-        if (await isLive(owner)) return { owner, data, expiresAt }
-        // It ended where nobody tidies up, or was saved by a node that had not heard of it yet.
-        await store.deleteForSession(owner!.sessionId)
-        return null
+        return await isLive(owner) ? { owner, data, expiresAt } : null
       }
       return null
     },

@@ -4,7 +4,7 @@ import type { FastifyInstance, Session } from 'fastify'
 import type { HostSession, HostSessions } from '../../../types/host-sessions.ts'
 import type { Duration } from '../../../types/policy.ts'
 import type { HostSessionOwner } from '../../../types/storage.ts'
-import { now } from '../../clock.ts'
+import { now, pause } from '../../clock.ts'
 import { DURATION_FORMAT, parseDuration } from '../../duration.ts'
 import { FST_ACCOUNTS_OPTION_INVALID } from '../../errors.ts'
 import { followSignIns } from './follow-sign-ins.ts'
@@ -24,6 +24,9 @@ export interface SessionStoreOptions {
   readonly ttl?: Duration
 }
 
+/** Every node obeys within a second. */
+const HEARD_EVERYWHERE_MS = 2000
+
 /**
  * A store for `@fastify/session` on the storage of `fastify-accounts`, and what makes that session follow sign-ins: it has
  * a new id when one begins, and ends with it.
@@ -35,12 +38,23 @@ export function sessionStore (app: FastifyInstance, options: SessionStoreOptions
   const sessions = requireSessions(app)
   const renewal = createRenewal(sessions)
   followSignIns(app, { renew: renewal.renew, ownerOf: sessions.ownerOf, keep })
-  app.accounts.addHook('sessionRevoked', async ({ sessionId }) => await sessions.deleteForSession(sessionId))
+  tidyUp(app, sessions)
   return {
     get: callbackify(async (id: string) => toSession(await sessions.find(id))),
     set: callbackify(async (id: string, session: Session) => await sessions.save(id, fromSession(session, ttl))),
     destroy: callbackify(async (id: string) => await renewal.destroy(id))
   }
+}
+
+/** What belongs to a session that is over is unreadable already. Here it goes, and once more what a node saved that had not heard of it yet. */
+function tidyUp (app: FastifyInstance, sessions: HostSessions): void {
+  const closing = new AbortController()
+  app.addHook('preClose', async () => { closing.abort() })
+  app.accounts.addHook('sessionRevoked', async ({ sessionId }) => {
+    await sessions.deleteForSession(sessionId)
+    await pause(HEARD_EVERYWHERE_MS, closing.signal)
+    if (!closing.signal.aborted) await sessions.deleteForSession(sessionId)
+  })
 }
 
 function toSession (kept: HostSession | null): Session | null {
