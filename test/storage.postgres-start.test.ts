@@ -108,7 +108,7 @@ t.test('a storage in PostgreSQL is opened', async t => {
       const storages = await Promise.all(Array.from({ length: 6 }, async () => await postgresStorage(server.url, { schema })))
       t.ok(storages.every(({ feed }) => feed.isCurrent()))
       const [{ steps }] = await query<{ steps: string }>(`select count(*) as steps from ${schema}.accounts_migrations`) as [{ steps: string }]
-      t.equal(Number(steps), 4)
+      t.equal(Number(steps), 6)
       await Promise.all(storages.map(async storage => await storage.close()))
     }
   })
