@@ -9,6 +9,7 @@ import { createEmails } from './accounts/emails.ts'
 import { createEnrol } from './accounts/enrol.ts'
 import { createExport } from './accounts/export.ts'
 import { createListUsers } from './accounts/list.ts'
+import { createImport } from './accounts/import.ts'
 import { createBegin, createLogin } from './accounts/login.ts'
 import { createPrepare } from './accounts/new-account.ts'
 import { createOwner } from './accounts/owner.ts'
@@ -109,6 +110,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const users = createUsers(dependencies, prepare)
   const listUsers = createListUsers(dependencies)
   const exportUser = createExport(dependencies)
+  const importUser = createImport(dependencies)
   const recovery = settings.mail === null ? null : createRecovery(dependencies)
   const emails = settings.mail === null ? null : createEmails(dependencies)
   const administration = storage.users.list === undefined ? null : createAdministration(users, signOut)
@@ -123,7 +125,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const guard = (policy: Policy = {}) => guards.make(policy, 'Policy')
   const authorize = createAuthorize(hooks)
   const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
-  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: basicDuties?.usage ?? null, policies })
+  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: basicDuties?.usage ?? null, policies })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)
