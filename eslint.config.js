@@ -15,6 +15,7 @@ const ALLOWED = {
   accounts: [...LEAVES, 'basic', 'options', 'hooks', 'storage', 'tokens', 'requests', 'passwords', 'liveness', 'mail', 'sessions', 'personal-tokens'],
   authorization: [...LEAVES, 'hooks', 'requests', 'credentials'],
   routes: [...LEAVES, 'hooks', 'tokens', 'requests', 'sessions', 'personal-tokens', 'accounts', 'authorization'],
+  environment: [...LEAVES, 'options', 'tokens', 'passwords'],
   adapters: [...LEAVES],
   testing: [...LEAVES]
 }

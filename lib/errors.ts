@@ -7,6 +7,20 @@ import { randomFraction } from './random.ts'
 /** A stack trace costs more than the refusal itself, and the place of a refusal is its code. */
 const refusal = (code: string, message: string, statusCode: number) => createError(code, message, statusCode, Error, false)
 
+/** Says apart what its message says in one, for whoever knows the option by another name. */
+function misfit (code: string, message: string) {
+  const Misfit = createError<[string, string, { readonly cause: unknown }?]>(code, message, 500)
+  return class extends Misfit {
+    readonly option: string
+    readonly why: string
+    constructor (option: string, why: string, ...rest: [{ readonly cause: unknown }?]) {
+      super(option, why, ...rest)
+      this.option = option
+      this.why = why
+    }
+  }
+}
+
 /** Its only argument: whole seconds after which a further try is of use. They are not in the message. */
 function limit (code: string, message: string) {
   const Refusal = refusal(code, message, 429)
@@ -23,7 +37,8 @@ function limit (code: string, message: string) {
 }
 
 // Misconfiguration: thrown while registering.
-export const FST_ACCOUNTS_OPTION_INVALID = createError<[string, string, { readonly cause: unknown }?]>('FST_ACCOUNTS_OPTION_INVALID', 'Option "%s" %s', 500)
+export const FST_ACCOUNTS_OPTION_INVALID = misfit('FST_ACCOUNTS_OPTION_INVALID', 'Option "%s" %s')
+export const FST_ACCOUNTS_ENVIRONMENT_INVALID = createError<[string]>('FST_ACCOUNTS_ENVIRONMENT_INVALID', 'Correct the environment:%s', 500)
 export const FST_ACCOUNTS_POLICY_INVALID = createError<[string, string]>('FST_ACCOUNTS_POLICY_INVALID', '%s %s', 500)
 export const FST_ACCOUNTS_GUARD_UNCALLED = createError<[string, string]>('FST_ACCOUNTS_GUARD_UNCALLED', 'Route "%s" uses app.%s itself as a hook: call it, it makes the hook', 500)
 export const FST_ACCOUNTS_MIGRATION_PENDING = createError<[string, string]>('FST_ACCOUNTS_MIGRATION_PENDING', 'The database lacks migrations (%s): run "npx fastify-accounts migrate%s"', 500)

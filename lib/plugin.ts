@@ -4,6 +4,7 @@ import type { AccountsOptions } from '../types/options.ts'
 import type { Policy } from '../types/policy.ts'
 import { createAdministration } from './accounts/administration.ts'
 import { createBasicDuties, warnOfBasic } from './accounts/basic.ts'
+import { createBasicUsage } from './accounts/basic-usage.ts'
 import { createBrowser } from './accounts/browser.ts'
 import { createEmails } from './accounts/emails.ts'
 import { createEnrol } from './accounts/enrol.ts'
@@ -45,6 +46,7 @@ import { addRoutes } from './routes/index.ts'
 import { createActivity } from './sessions/activity.ts'
 import { createCookies } from './sessions/cookies.ts'
 import { createDevices, noDevices } from './sessions/devices.ts'
+import { forgetEarlierSessions } from './sessions/earlier.ts'
 import { startHousekeeping } from './sessions/housekeeping.ts'
 import { createLiveness } from './sessions/liveness.ts'
 import { createReadPresented } from './sessions/presented.ts'
@@ -68,10 +70,11 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   if (trustsEverybody(app)) app.log.warn('fastify-accounts: trustProxy is true, so whoever sends x-forwarded-for chooses the address that limits are about: set it to the addresses of the proxy')
 
   const hooks = createHooks(app.log, settings.hooks)
-  const storage = guardStorage(settings.storage, error => {
+  const guarded = guardStorage(settings.storage, error => {
     app.log.error({ err: error }, 'the account storage failed')
     hooks.record('storage.failed', { request: null })
   })
+  const storage = settings.expireSessionsOnRestart ? forgetEarlierSessions(guarded) : guarded
 
   const tokens = createTokens({ access: await createJwts(app, keys.access, 'at+jwt'), refresh: await createJwts(app, keys.refresh, 'rt+jwt') }, settings)
   const oneTimeTokens = createOneTimeTokens(keys.hash)
@@ -125,7 +128,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const guard = (policy: Policy = {}) => guards.make(policy, 'Policy')
   const authorize = createAuthorize(hooks)
   const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
-  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: basicDuties?.usage ?? null, policies })
+  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), policies })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)

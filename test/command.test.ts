@@ -42,7 +42,7 @@ t.test('a wrong call is told in a sentence, on the error output, with the exit c
     [['secret', '--json'], /^"secret" takes no --json\.\n/],
     [['sessions', 'revoke', '--all', ...at], /^Unknown option '--all'\.\n/],
     [['user', 'list', '--schema', 'x', ...at], /are for PostgreSQL/],
-    [['migrate', '--database', 'mysql://ada:hunter2hunter2@db/x'], /^The database must be a SQLite file or a postgres:\/\/ URL\.\n/]
+    [['migrate', '--database', 'mysql://ada:hunter2hunter2@db/x'], /^The database must be the path of a SQLite file .* or a postgres:\/\/ URL\.\n/]
   ]
   for (const [args, message] of calls) {
     const { code, stdout, stderr } = await command(args)

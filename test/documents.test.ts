@@ -6,7 +6,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import * as errors from '../lib/errors.ts'
-import accounts, { securitySchemes } from '../lib/index.ts'
+import accounts, { optionsFromEnv, securitySchemes } from '../lib/index.ts'
 import { HOOK_NAMES } from '../lib/options/members.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -29,13 +29,25 @@ t.test('the curl lines of the README are those that the quickstart prints', asyn
 
 t.test('the README\'s table of errors and the table in the code are one', async t => {
   const documented = Object.fromEntries([...readme.matchAll(/^\| `(FST_ACCOUNTS_\w+)` \| (\w+) \| .+ \|$/gm)].map(match => [match[1], match[2]]))
-  const START = new Set(['FST_ACCOUNTS_OPTION_INVALID', 'FST_ACCOUNTS_POLICY_INVALID', 'FST_ACCOUNTS_GUARD_UNCALLED', 'FST_ACCOUNTS_MIGRATION_PENDING', 'FST_ACCOUNTS_MIGRATION_FAILED', 'FST_ACCOUNTS_STORAGE_UNOPENED'])
+  const START = new Set(['FST_ACCOUNTS_OPTION_INVALID', 'FST_ACCOUNTS_ENVIRONMENT_INVALID', 'FST_ACCOUNTS_POLICY_INVALID', 'FST_ACCOUNTS_GUARD_UNCALLED', 'FST_ACCOUNTS_MIGRATION_PENDING', 'FST_ACCOUNTS_MIGRATION_FAILED', 'FST_ACCOUNTS_STORAGE_UNOPENED'])
   const inCode = Object.fromEntries(Object.entries(errors).filter(([name]) => name.startsWith('FST_')).map(([name, create]) => {
     const error = new (create as new (...args: unknown[]) => { code: string, statusCode: number })('x', 'x')
     t.equal(error.code, name, 'the export name is the code')
     return [name, START.has(name) ? 'start' : String(error.statusCode)]
   }))
   t.strictSame(documented, inCode)
+})
+
+t.test('docs/environment.md lists every variable that is read, and no other', async t => {
+  const read = new Set<string>()
+  const env = new Proxy<Record<string, string>>({}, { get (_target, name) { read.add(String(name)) } })
+  await t.rejects(optionsFromEnv(env), { code: 'FST_ACCOUNTS_ENVIRONMENT_INVALID' })
+  const rows = readFileSync(join(ROOT, 'docs/environment.md'), 'utf8').split('\n').filter(line => line.startsWith('| `'))
+  const listed = rows.flatMap(row => [...row.split('|')[1]!.matchAll(/`(\w+)`/g)].map(match => match[1]!))
+  t.strictSame(listed.sort(), [...read].sort())
+  const example = readFileSync(join(ROOT, 'examples/from-environment/.env.example'), 'utf8')
+  const inExample = [...example.matchAll(/^#? ?([A-Z_]+)=/gm)].map(match => match[1]!)
+  t.strictSame(inExample.filter(name => !read.has(name)), ['PORT'], 'and the example has no other')
 })
 
 t.test('the README names every hook, and no other', async t => {

@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlink
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { randomBytes, scryptSync } from 'node:crypto'
 import bcrypt from 'bcrypt'
@@ -20,7 +21,7 @@ const OPTIONS = { appUrl: 'http://localhost:3000', secret: randomBytes(32) }
 /** The examples in a folder of their own, as after a fresh clone; `fastify-accounts` is the build. */
 const folder = mkdtempSync(join(tmpdir(), 'accounts-examples-'))
 t.teardown(() => { rmSync(folder, { recursive: true, force: true }) })
-cpSync(join(ROOT, 'examples'), join(folder, 'examples'), { recursive: true, filter: source => !/\.(db|db-shm|db-wal)$|accounts-secret$/.test(source) })
+cpSync(join(ROOT, 'examples'), join(folder, 'examples'), { recursive: true, filter: source => !/\.(db|db-shm|db-wal)$|accounts-secret$|\.env$/.test(source) })
 writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
 mkdirSync(join(folder, 'node_modules'))
 symlinkSync(ROOT, join(folder, 'node_modules/fastify-accounts'))
@@ -51,13 +52,14 @@ t.test('the quickstart starts, keeps its secret private, and its curl lines work
     server.stderr.on('data', (chunk: Buffer) => { printed += chunk.toString() })
     for await (const chunk of server.stdout) {
       printed += (chunk as Buffer).toString()
-      if (printed.includes('/auth/login')) break
+      if (printed.includes('to POST /auth/owner')) break
     }
     return { printed, async stop () { server.kill(); await once(server, 'exit') } }
   }
   const first = await start()
   t.equal(statSync(join(folder, 'examples/quickstart/.accounts-secret')).mode & 0o777, 0o600)
   t.notMatch(first.printed, readFileSync(join(folder, 'examples/quickstart/.accounts-secret'), 'utf8'), 'the secret is not printed')
+  t.match(first.printed, /setup code ([0-9A-Z]{4}-){5}[0-9A-Z]{4} to POST \/auth\/owner/)
   const lines = first.printed.split('\n').filter(line => line.startsWith('curl '))
   const answers: string[] = []
   for (const line of lines) answers.push((await promisify(execFile)('sh', ['-c', line.replace(/^curl/, `${curl} -s -w '\\n%{http_code}'`)], { cwd: folder })).stdout)
@@ -192,4 +194,25 @@ t.test('mail: the example starts, and what it says makes sense', async t => {
   process.env.SMTP_PASSWORD = 'secret of the shop'
   const app = await load('mail', {})
   await t.resolves(async () => { await app.ready() })
+})
+
+t.test('from the environment: the example starts from a filled in .env.example alone, and says what is not filled in', async t => {
+  const at = join(folder, 'examples/from-environment')
+  const port = String(await freePort())
+  const template = readFileSync(join(at, '.env.example'), 'utf8').replaceAll('3000', port)
+  const start = (env: string) => {
+    writeFileSync(join(at, '.env'), env)
+    return spawn(process.execPath, ['--env-file=.env', 'server.js'], { cwd: at, env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'pipe'] })
+  }
+  const empty = start(template)
+  t.match(await text(empty.stderr), /Correct the environment:\n {2}JWT_AUTH_TOKEN_SECRET is set, but empty.*\n {2}JWT_REFRESH_TOKEN_SECRET .*\n {2}TOKEN_HASH_SECRET /)
+
+  const server = start(template.replace(/^(\w+_SECRET)=$/gm, (_line, name: string) => `${name}=${randomBytes(48).toString('base64url')}`))
+  t.teardown(async () => { server.kill(); await once(server, 'exit') })
+  for await (const chunk of server.stdout) if ((chunk as Buffer).toString().includes('listening')) break
+  const { headers, status } = await fetch(`http://localhost:${port}/auth/register`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ email: 'ada@example.com', password: PASSWORD }) })
+  t.equal(status, 201)
+  const cookie = headers.getSetCookie().map(line => line.split(';', 1)[0]).join('; ')
+  t.strictSame(await (await fetch(`http://localhost:${port}/hello`, { headers: { cookie } })).json(), { hello: 'ada@example.com' })
+  t.ok(statSync(join(at, 'accounts.db')).isFile())
 })

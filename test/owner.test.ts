@@ -125,6 +125,9 @@ t.test('a page of another origin can\'t claim with what the browser remembers', 
   const { claim, owners } = await create(t, withLegacy)
   for (const headers of [{ origin: 'https://evil.example' }, { 'sec-fetch-site': 'cross-site' }]) t.equal((await claim(ADA, { ...basic(LEGACY.username, LEGACY.password), ...headers as Record<string, string> })).statusCode, 403)
   t.strictSame(await owners(), [])
+  const strict = await create(t, { ...withLegacy, csrf: 'strict' })
+  t.equal((await strict.claim(ADA, basic(LEGACY.username, LEGACY.password))).statusCode, 403)
+  t.equal((await strict.claim(ADA, { ...basic(LEGACY.username, LEGACY.password), origin: 'http://localhost:3000' })).statusCode, 201)
 })
 
 t.test('a users table of the host\'s that can\'t tell who is first has no claim', async t => {

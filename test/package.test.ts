@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -66,7 +66,7 @@ void (async () => {${BODY}})()`), '{"hello":"ada@example.com"}')
 t.test('it works in an empty project from TypeScript, with fields of the host\'s own on the user', async t => {
   writeFileSync(join(project, 'host.mts'), `
 import Fastify from 'fastify'
-import accounts, { type AccountsOptions, type Principal } from 'fastify-accounts'
+import accounts, { optionsFromEnv, type AccountsOptions, type Principal } from 'fastify-accounts'
 import { sqliteStorage } from 'fastify-accounts/kysely'
 import { nodemailerMailer } from 'fastify-accounts/nodemailer'
 import { storageContract } from 'fastify-accounts/testing'
@@ -78,6 +78,7 @@ declare module 'fastify' {
 const options: AccountsOptions = { appUrl: 'http://localhost:3000', secret: process.env.SECRET, storage: await sqliteStorage('accounts.db'), mailer: nodemailerMailer({ host: 'mail.example.com' }, { from: 'a@b.c' }) }
 const app = Fastify()
 await app.register(accounts, options)
+await app.register(accounts, { ...await optionsFromEnv(process.env), protect: 'all' })
 app.get('/plan', { onRequest: app.guard({ fresh: '5m' }) }, async request => {
   const principal: Principal | null = request.principal
   const plan: 'free' | 'paid' | undefined = principal?.user.plan
@@ -88,6 +89,32 @@ app.guard({ via: 'telepathy' })
 `)
   const compile = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node', 'host.mts']
   await t.resolves(run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), ...compile], { cwd: project, env: { ...process.env, NODE_OPTIONS: '' } }).catch((error: { stdout: string }) => { throw new TypeError(error.stdout) }))
+})
+
+t.test('without any optional package it can be imported, and what a variable needs is named', async t => {
+  const bare = mkdtempSync(join(tmpdir(), 'accounts-bare-'))
+  t.teardown(() => { rmSync(bare, { recursive: true, force: true }) })
+  cpSync(installed, join(bare, 'node_modules/fastify-accounts'), { recursive: true })
+  for (const name of [...Object.keys(manifest.dependencies), 'fastify']) {
+    const link = join(bare, 'node_modules', name)
+    mkdirSync(dirname(link), { recursive: true })
+    symlinkSync(join(ROOT, 'node_modules', name), link)
+  }
+  writeFileSync(join(bare, 'start.mjs'), `
+import { randomBytes } from 'node:crypto'
+import { optionsFromEnv } from 'fastify-accounts'
+const needed = { APP_URL: 'http://localhost:3000', JWT_AUTH_TOKEN_SECRET: randomBytes(48).toString('base64url'), DATABASE_URL: 'accounts.db' }
+for (const more of [{}, { DATABASE_URL: 'postgres://localhost/x' }, { SMTP_HOST: 'localhost', SENDER_EMAIL: 'a@example.com', PASSWORD_SALT_HASH_ROUNDS: '10' }]) {
+  console.log(await optionsFromEnv({ ...needed, ...more }).then(() => 'nothing was missing', error => error.message))
+}`)
+  const { stdout } = await run(process.execPath, ['start.mjs'], { cwd: bare, env: { ...process.env, NODE_OPTIONS: '' } })
+  t.strictSame(stdout.trim().split('\n'), [
+    'Could not open the database: a package is missing: npm install kysely better-sqlite3',
+    'Could not open the database: a package is missing: npm install kysely pg',
+    'Correct the environment:',
+    '  PASSWORD_SALT_HASH_ROUNDS needs the package "bcrypt": npm install bcrypt',
+    '  SMTP_HOST needs the package "nodemailer": npm install nodemailer'
+  ])
 })
 
 t.test('its command answers', async t => {

@@ -37,6 +37,7 @@ t.test('A-11 J-03 the plugin does not start without a secret that nobody can gue
     'random bytes, twice': Buffer.concat([bytesOf('twice').subarray(0, 20), bytesOf('twice').subarray(0, 20)]),
     'a repetition that is cut': bytesOf('cut').toString('hex').slice(0, 20).repeat(3).slice(0, 50),
     'a well-known default': 'flowise'.repeat(6),
+    'another well-known default': 'Secre$t-9f2b7c41e0d85a63-9f2b7c41e0d8',
     'a default with an ending': 'flowise-9f2b7c41e0d85a63-9f2b7c41e0d8',
     'the sample of jwt.io': 'your-256-bit-secret-your-256-bit-secret',
     'the newer sample of jwt.io': 'a-string-secret-at-least-256-bits-long',
@@ -75,6 +76,7 @@ t.test('A-11 J-03 the plugin does not start without a secret that nobody can gue
       await refuses(t, storage, { secrets: { access: secret } }, 'secrets.access', secret)
       await refuses(t, storage, { secrets: { access: good(), refresh: secret } }, 'secrets.refresh', secret)
       await refuses(t, storage, { secrets: { access: good(), hash: secret } }, 'secrets.hash', secret)
+      await refuses(t, storage, { secrets: { access: good(), session: secret } }, 'secrets.session', secret)
       await refuses(t, storage, { secrets: { access: [good(), good(), secret], refresh: good() } }, 'secrets.access[2]', secret)
     })
   }
@@ -160,10 +162,11 @@ t.test('J-06 no two purposes share a key, whatever the options', async t => {
 t.test('J-06 one text given for two purposes is refused, or never used as it is for both', async t => {
   const storage = await memoryStorage(t)
   const [one, two, three] = [good(), good(), good()]
-  for (const secrets of [{ access: one, refresh: one }, { access: [two, one], refresh: [three, one] }, { access: one, refresh: two, hash: one }, { access: one, refresh: two, hash: two }]) {
+  for (const secrets of [{ access: one, refresh: one }, { access: [two, one], refresh: [three, one] }, { access: one, refresh: two, hash: one }, { access: one, refresh: two, hash: two }, { access: one, refresh: two, hash: three, session: one }, { access: one, session: two, hash: two }]) {
     if (!isAccepted({ secrets, storage })) continue
     const { keys } = resolveOptions({ appUrl: 'http://localhost:3000', storage, secrets })
-    const purposes = [keys.access, keys.refresh, keys.hash].map(list => new Set(list.map(({ bytes }) => bytes.toString('hex'))))
+    const session = 'session' in secrets ? [{ bytes: secrets.session! }] : []
+    const purposes = [keys.access, keys.refresh, keys.hash, session].map(list => new Set(list.map(({ bytes }) => bytes.toString('hex'))))
     const shared = purposes.flatMap((set, index) => purposes.slice(index + 1).flatMap(other => [...set].filter(key => other.has(key))))
     t.equal(shared.length, 0, Object.keys(secrets).join(', '))
   }

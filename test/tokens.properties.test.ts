@@ -173,7 +173,7 @@ async function setUp (t: Test) {
   t.teardown(async () => { await app.close() })
   const key = randomBytes(32)
   const jwts = { access: await createJwts(app, [{ id: 'access', bytes: key }], 'at+jwt'), refresh: await createJwts(app, [{ id: 'refresh', bytes: randomBytes(32) }], 'rt+jwt') }
-  const tokens = createTokens(jwts, { issuer: ISSUER, accessTokenTtl: TTL })
+  const tokens = createTokens(jwts, { issuer: ISSUER, audience: ISSUER, accessTokenTtl: TTL })
   const genuine = () => tokens.mintAccess({ sessionId: randomBytes(18).toString('base64url'), userId: randomBytes(18).toString('base64url'), generation: 1, authenticatedAt: Date.now() }, Infinity).token
   return { key, tokens, genuine }
 }

@@ -226,7 +226,7 @@ export interface Accounts {
   }
   /**
    * Who still uses HTTP Basic and where, the latest first, at most 1000. Other processes' uses are at most ten seconds behind.
-   * @throws {FST_ACCOUNTS_BASIC_OFF}
+   * @throws {FST_ACCOUNTS_BASIC_OFF} where the storage keeps none
    */
   basicUsage (): Promise<BasicUse[]>
   /** The matrix of routes and policies of this scope, by url and method, once the server is ready; for a snapshot `formatPolicies` prints it. */

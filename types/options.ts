@@ -14,6 +14,8 @@ export interface Secrets {
   readonly refresh?: Secret
   /** Keys every digest. @default access */
   readonly hash?: Secret
+  /** Signs the cookie of `@fastify/session`. The plugin checks it and leaves it to you to hand it on. */
+  readonly session?: Secret
 }
 
 /** Verify and make password digests (PHC strings). */
@@ -151,8 +153,12 @@ export interface BasicOptions {
 }
 
 export interface AccountsOptions {
-  /** The public URL of the application: cookie security, allowed origin, issuer and audience, links in mail. Never taken from a header. */
+  /** The public URL of the application: cookie security, allowed origin, links in mail. Never taken from a header. */
   readonly appUrl: string
+  /** The `iss` of every token, as a text of at most 500 ASCII characters. With another one no token of before is good. @default appUrl */
+  readonly issuer?: string
+  /** The `aud` of every token, likewise. @default appUrl */
+  readonly audience?: string
   /** One root secret, from which a key for each purpose is derived (HKDF, RFC 5869); or use `secrets`. */
   readonly secret?: Secret | undefined
   readonly secrets?: Secrets
@@ -203,5 +209,11 @@ export interface AccountsOptions {
    * @default 'none'
    */
   readonly protect?: 'none' | 'all'
+  /**
+   * Sessions that began before this registration are over, with all their tokens. Each process has a start of its own: see
+   * the README. Personal tokens stay.
+   * @default false
+   */
+  readonly expireSessionsOnRestart?: boolean
   readonly hooks?: { readonly [Name in keyof AccountsHooks]?: AccountsHooks[Name] | ReadonlyArray<AccountsHooks[Name]> }
 }

@@ -22,7 +22,8 @@ function keepSecret () {
 process.env.ACCOUNTS_SECRET ??= keepSecret()
 
 // server.js knows nothing of the page: its routes are added while Fastify starts.
-subscribe('fastify.initialization', ({ fastify }) => fastify.register(readPage))
+let app
+subscribe('fastify.initialization', ({ fastify }) => { app = fastify.register(readPage) })
 
 try {
   await import('./server.js')
@@ -31,6 +32,8 @@ try {
   console.error('Port 3000 is in use: stop the program that listens there, and start again.')
   process.exit(1)
 }
+
+const setupCode = await app.accounts.owner.setupCode()
 
 console.log(`
 fastify-accounts is listening on http://localhost:3000 (accounts.db and ${SECRET_FILE} are in ${import.meta.dirname}).
@@ -49,3 +52,4 @@ Log in again:
 
 curl -c jar -H 'content-type: application/json' -d '{"email":"ada@example.com","password":"violet harbor 92 lantern"}' http://localhost:3000/auth/login
 `)
+if (setupCode !== null) console.log(`Nobody owns this installation yet. Whoever sends the setup code ${setupCode} to POST /auth/owner does.\n`)

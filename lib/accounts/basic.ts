@@ -1,5 +1,4 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import type { BasicUse } from '../../types/accounts.ts'
 import type { UserRecord } from '../../types/storage.ts'
 import { createLegacy, type Legacy } from '../basic/legacy.ts'
 import { createBasicUses, type BasicUses } from '../basic/uses.ts'
@@ -7,7 +6,6 @@ import { now } from '../clock.ts'
 import type { BasicSettings } from '../options/basic.ts'
 import type { NameAndPassword } from '../requests/authorization.ts'
 import type { LimitRate } from '../requests/rate-limit.ts'
-import { toUser } from '../sessions/records.ts'
 import type { AccountsDependencies } from './dependencies.ts'
 import type { Proof } from './proof.ts'
 
@@ -21,8 +19,6 @@ export interface BasicDuties {
   /** Whether this account is kept out, whatever its password. */
   readonly isBarred: (user: UserRecord) => boolean
   readonly uses: BasicUses
-  /** Who uses it where, the latest first. */
-  readonly usage: () => Promise<BasicUse[]>
 }
 
 /** Nobody sets such a password any more (NIST SP 800-63B-4, 3.1.1.2). */
@@ -34,9 +30,6 @@ export function warnOfBasic ({ legacy, sunset }: BasicSettings, isInsecure: bool
   if (legacy !== null && [...legacy.password].length < SHORT) log.warn(`fastify-accounts: basic.legacy.password has less than ${SHORT} characters: whoever guesses it is let in, and may claim the first account`)
   if (sunset !== null && sunset <= now()) log.warn('fastify-accounts: basic.sunset has passed: HTTP Basic is refused')
 }
-
-/** Rows of the ledger that are shown at most. */
-const MAX_LISTED = 1000
 
 /** @param limitRate `null`: requests are not counted */
 export function createBasicDuties (settings: BasicSettings, { storage, throttle, hooks }: Pick<AccountsDependencies, 'storage' | 'throttle' | 'hooks'>, proof: Proof, limitRate: LimitRate | null): BasicDuties {
@@ -60,16 +53,6 @@ export function createBasicDuties (settings: BasicSettings, { storage, throttle,
     legacy: settings.legacy === null ? null : createLegacy(settings.legacy, limitGuesses),
     prove: settings.users ? prove : null,
     isBarred: user => proof.whyBarred(user) !== null,
-    uses,
-    async usage () {
-      await uses.flush()
-      const records = await storage.basicUses!.list(MAX_LISTED)
-      const users = new Map<string, UserRecord | null>()
-      for (const { userId } of records) { if (userId !== null && !users.has(userId)) users.set(userId, await storage.users.find(userId)) }
-      return records.map(({ userId, ...use }) => {
-        const user = userId === null ? null : users.get(userId) ?? null
-        return { ...use, userId, user: user === null ? null : toUser(user) }
-      })
-    }
+    uses
   }
 }

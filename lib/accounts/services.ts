@@ -1,10 +1,11 @@
 import type { Accounts, SignedIn } from '../../types/accounts.ts'
 import { now } from '../clock.ts'
-import { FST_ACCOUNTS_BASIC_OFF, FST_ACCOUNTS_MAIL_UNSUPPORTED, FST_ACCOUNTS_OWNER_UNSUPPORTED, FST_ACCOUNTS_PERSONAL_TOKENS_OFF } from '../errors.ts'
+import { FST_ACCOUNTS_MAIL_UNSUPPORTED, FST_ACCOUNTS_OWNER_UNSUPPORTED, FST_ACCOUNTS_PERSONAL_TOKENS_OFF } from '../errors.ts'
 import type { PersonalTokenManagement } from '../personal-tokens/manage.ts'
 import { toListedSession } from '../sessions/records.ts'
 import type { Issued } from '../sessions/sign-in.ts'
 import { isId } from '../shape.ts'
+import type { BasicUsage } from './basic-usage.ts'
 import type { AccountsDependencies } from './dependencies.ts'
 import type { Emails } from './emails.ts'
 import type { ExportUser } from './export.ts'
@@ -34,8 +35,7 @@ export interface Duties {
   readonly owner: Owner | null
   /** `null`: the legacy credentials are in its place. */
   readonly setupCode: string | null
-  /** `null`: HTTP Basic is switched off. */
-  readonly basicUsage: Accounts['basicUsage'] | null
+  readonly basicUsage: BasicUsage
   readonly policies: Accounts['policies']
 }
 
@@ -92,10 +92,7 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
       claim: async (input, { request = null } = {}) => toSignedIn(await first(owner).claim(input, request)),
       setupCode: async () => owner === null || await owner.isClaimed() ? null : setupCode
     },
-    async basicUsage () {
-      if (basicUsage === null) throw new FST_ACCOUNTS_BASIC_OFF()
-      return await basicUsage()
-    },
+    basicUsage,
     policies,
     addHook: hooks.add
   }

@@ -32,7 +32,7 @@ export function resolveBasic (options: false | BasicOptions | undefined, { basic
   }
 }
 
-function checkLegacy (legacy: NonNullable<BasicOptions['legacy']>): NonNullable<BasicSettings['legacy']> {
+export function checkLegacy (legacy: NonNullable<BasicOptions['legacy']>): NonNullable<BasicSettings['legacy']> {
   checkMembers(legacy, 'basic.legacy')
   const { username, password } = legacy
   if (typeof username !== 'string' || !NAME.test(username)) refuse('basic.legacy.username', 'must have 1 to 255 characters, no colon and no control characters')

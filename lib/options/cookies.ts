@@ -6,6 +6,9 @@ export interface CookieSettings { readonly secure: boolean, readonly insecure: b
 
 const LOCALHOST = new Set(['localhost', '127.0.0.1', '[::1]'])
 
+/** Whether anybody on the network could read the cookies. */
+export const isPlainBeyondLocalhost = ({ protocol, hostname }: URL): boolean => protocol === 'http:' && !LOCALHOST.has(hostname)
+
 export function resolveCookies (options: CookieOptions, url: URL): CookieSettings {
   checkMembers(options, 'cookies')
   const { domain, insecure = false, sameSite = 'lax', names: given = {} } = options
@@ -13,7 +16,7 @@ export function resolveCookies (options: CookieOptions, url: URL): CookieSetting
   const secure = url.protocol === 'https:'
   const host = url.hostname
   if (typeof insecure !== 'boolean') refuse('cookies.insecure', 'must be true or false')
-  if (!secure && !LOCALHOST.has(host) && !insecure) refuse('appUrl', 'is plain http beyond localhost: use https, or set cookies.insecure if every network on the way is trusted')
+  if (isPlainBeyondLocalhost(url) && !insecure) refuse('appUrl', 'is plain http beyond localhost: use https, or set cookies.insecure if every network on the way is trusted')
   if (domain !== undefined && isIP(host.replace(/^\[|\]$/g, '')) !== 0) refuse('cookies.domain', 'is of no use: the host of appUrl is an address')
   if (domain !== undefined && (typeof domain !== 'string' || !/^[a-z0-9.-]+\.[a-z0-9-]+$/i.test(domain) || !`.${host}`.endsWith(`.${domain.toLowerCase()}`))) refuse('cookies.domain', 'must be the host of appUrl or a parent domain of it')
   const { access = 'accounts_access', refresh = 'accounts_refresh', device = 'accounts_device' } = given

@@ -15,8 +15,9 @@ import { resolveRateLimit, resolveThrottle, type RateLimitSettings, type Throttl
 export interface Settings {
   /** The serialized origin of `appUrl` (RFC 6454, 6.2), as browsers send it. */
   readonly origin: string
-  /** Issuer and audience of every token. */
+  /** What every token says in `iss` and `aud`. */
   readonly issuer: string
+  readonly audience: string
   readonly appPath: string
   readonly keys: KeyRing
   readonly storage: Storage
@@ -39,6 +40,7 @@ export interface Settings {
   /** Where the routes are, `null` without routes. */
   readonly prefix: string | null
   readonly protect: 'none' | 'all'
+  readonly expireSessionsOnRestart: boolean
   readonly hooks: NonNullable<AccountsOptions['hooks']>
 }
 
@@ -50,10 +52,11 @@ export function resolveOptions (options: AccountsOptions): Settings {
   checkMembers(options, '')
   // Defaults stand in for what is left out, not for null.
   const {
-    sessionTtl = '365d', maxSessions = 100, refresh = 'transparent', csrf = 'standard', protect = 'none',
+    sessionTtl = '365d', maxSessions = 100, refresh = 'transparent', csrf = 'standard', protect = 'none', expireSessionsOnRestart = false,
     cookies = {}, passwords = {}, registration = {}, throttle = {}, rateLimit = {}, routes = {}, hooks = {}
   } = options
   const url = parseAppUrl(options.appUrl)
+  const appUrl = url.origin + trimSlash(url.pathname)
   const session = duration(sessionTtl, 'sessionTtl')
   const idle = within(options.refreshTokenTtl, '90d', session, 'refreshTokenTtl', 'sessionTtl')
   const access = within(options.accessTokenTtl, '60m', idle, 'accessTokenTtl', 'refreshTokenTtl')
@@ -61,7 +64,8 @@ export function resolveOptions (options: AccountsOptions): Settings {
   const storage = checkStorage(options.storage)
   return {
     origin: url.origin,
-    issuer: url.origin + trimSlash(url.pathname),
+    issuer: claim(options.issuer, appUrl, 'issuer'),
+    audience: claim(options.audience, appUrl, 'audience'),
     appPath: trimSlash(url.pathname),
     keys: createKeyRing(options),
     storage,
@@ -73,7 +77,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
     cookies: resolveCookies(cookies, url),
     csrf: oneOf(csrf, ['standard', 'strict'], 'csrf'),
     passwords: resolvePasswords(passwords),
-    mail: resolveMail(options, url.origin + trimSlash(url.pathname)),
+    mail: resolveMail(options, appUrl),
     registration: resolveRegistration(registration, options.mailer !== undefined),
     personalTokens: resolvePersonalTokens(options.personalTokens, storage),
     basic: resolveBasic(options.basic, storage),
@@ -81,11 +85,12 @@ export function resolveOptions (options: AccountsOptions): Settings {
     rateLimit: resolveRateLimit(rateLimit),
     prefix: resolvePrefix(routes),
     protect: oneOf(protect, ['none', 'all'], 'protect'),
+    expireSessionsOnRestart: typeof expireSessionsOnRestart === 'boolean' ? expireSessionsOnRestart : refuse('expireSessionsOnRestart', 'must be true or false'),
     hooks: resolveHooks(hooks)
   }
 }
 
-function parseAppUrl (appUrl: unknown): URL {
+export function parseAppUrl (appUrl: unknown): URL {
   if (typeof appUrl !== 'string') return refuse('appUrl', `must be a URL, not ${typeof appUrl}`)
   // Tokens carry it twice, and a cookie holds 4096 bytes (RFC 6265bis, 5.6).
   if (appUrl.length > 1000) refuse('appUrl', 'is longer than 1000 characters')
@@ -93,6 +98,12 @@ function parseAppUrl (appUrl: unknown): URL {
   if (url.protocol !== 'https:' && url.protocol !== 'http:') refuse('appUrl', 'must start with https:// (or http://)')
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') refuse('appUrl', 'must have no user, query or fragment')
   return url
+}
+
+/** What a token says in `iss` or `aud`, compared exactly. Short, as both stand in every cookie. */
+export function claim (value: unknown, byDefault: string, option: string): string {
+  if (value === undefined) return byDefault
+  return typeof value === 'string' && /^[\x20-\x7e]{1,500}$/.test(value) ? value : refuse(option, 'must be a text of 1 to 500 ASCII characters')
 }
 
 function resolveRegistration (options: NonNullable<AccountsOptions['registration']>, hasMailer: boolean): Settings['registration'] {

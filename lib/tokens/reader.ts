@@ -11,8 +11,9 @@ export type Reading<Claims> =
 
 export interface ReaderOptions {
   readonly jwts: readonly Jwt[]
-  /** Issuer and audience, compared exactly. */
+  /** Compared exactly, and so is the audience. */
   readonly issuer: string
+  readonly audience: string
   /** Seconds from `iat` to `exp` at most. */
   readonly maxLifetime: number
   readonly isClaims: (claims: Record<string, unknown>) => boolean
@@ -47,10 +48,10 @@ export function createReader<Claims extends TokenClaims> (options: ReaderOptions
   }
 }
 
-function judge<Claims extends TokenClaims> (claims: Claims, { issuer, maxLifetime }: ReaderOptions): Reading<Claims> {
+function judge<Claims extends TokenClaims> (claims: Claims, { issuer, audience, maxLifetime }: ReaderOptions): Reading<Claims> {
   const { iss, aud, iat, exp } = claims
   const { nbf = 0 } = claims as { nbf?: unknown }
-  if (iss !== issuer || aud !== issuer) return INVALID
+  if (iss !== issuer || aud !== audience) return INVALID
   if (!isCount(iat) || !isCount(exp) || !isCount(nbf) || exp <= iat) return INVALID
   const time = now() / 1000
   if (iat > time + FUTURE_TOLERANCE || nbf > time + FUTURE_TOLERANCE) return INVALID

@@ -18,7 +18,7 @@ export interface KeyRing {
 const MIN_BYTES = 32
 
 /** Parts of secrets that stand in documentation, templates and lists of leaked secrets. */
-const TELLTALES = ['secret', 'password', 'changeme', 'change-me', 'change_me', 'example', 'default', 'flowise', 'fastify', 'keyboard', 'auth_token', 'refresh_token', 'abcdef', '123456', 'qwerty', 'placeholder', '-----begin']
+const TELLTALES = ['secret', 'password', 'changeme', 'change-me', 'change_me', 'example', 'default', 'flowise', 'secre$t', 'fastify', 'keyboard', 'auth_token', 'refresh_token', 'abcdef', '123456', 'qwerty', 'placeholder', '-----begin']
 
 /**
  * Derive a key a purpose from the options.
@@ -35,7 +35,8 @@ export function createKeyRing (options: { readonly secret?: Secret | undefined, 
     return { access: derive('access'), refresh: derive('refresh'), hash: derive('hash') }
   }
   if (typeof secrets !== 'object' || secrets === null || secrets.access === undefined) throw new FST_ACCOUNTS_OPTION_INVALID('secrets.access', 'is missing')
-  const taken: Buffer[] = []
+  // The one for sessions is used elsewhere, as it is.
+  const taken = secrets.session === undefined ? [] : readSecrets(secrets.session, 'secrets.session')
   /** A text that already serves another purpose is never used as it is for this one too. */
   const ring = (roots: readonly Buffer[], purpose: keyof KeyRing): Key[] => {
     const keys = roots.map(root => taken.some(other => other.equals(root)) ? deriveKey(root, purpose) : asGiven(root))
@@ -66,7 +67,8 @@ const keyId = (bytes: Buffer) => expand(bytes, 'key id', 6).toString('base64url'
 
 const expand = (bytes: Buffer, info: string, length: number) => Buffer.from(hkdfSync('sha256', bytes, 'fastify-accounts', info, length))
 
-function checkSecret (secret: unknown, option: string): Buffer {
+/** @throws {FST_ACCOUNTS_OPTION_INVALID} if anybody could guess it */
+export function checkSecret (secret: unknown, option: string): Buffer {
   if (typeof secret !== 'string' && !(secret instanceof Uint8Array)) throw new FST_ACCOUNTS_OPTION_INVALID(option, `must be text or bytes, not ${secret === null ? 'null' : typeof secret}`)
   const bytes = Buffer.from(secret as string)
   if (bytes.length < MIN_BYTES) throw new FST_ACCOUNTS_OPTION_INVALID(option, `has ${bytes.length} bytes; at least ${MIN_BYTES} random ones are needed ("npx fastify-accounts secret" prints some)`)

@@ -30,14 +30,15 @@ export interface Tokens {
 
 export interface TokenSettings {
   readonly issuer: string
+  readonly audience: string
   readonly accessTokenTtl: number
 }
 
 /** The first of each list signs, all of it verify. */
 export function createTokens (jwts: { readonly access: readonly Jwt[], readonly refresh: readonly Jwt[] }, settings: TokenSettings): Tokens {
-  const { issuer, accessTokenTtl } = settings
+  const { issuer, audience, accessTokenTtl } = settings
   const mint = (jwt: Jwt | undefined, subject: Subject, iat: number, exp: number, extra: object): Minted => {
-    const claims: TokenClaims = { sid: subject.sessionId, gen: subject.generation, jti: randomId(), iat, exp, iss: issuer, aud: issuer, sub: subject.userId }
+    const claims: TokenClaims = { sid: subject.sessionId, gen: subject.generation, jti: randomId(), iat, exp, iss: issuer, aud: audience, sub: subject.userId }
     return { token: jwt!.sign({ ...claims, ...extra }), expiresAt: exp * 1000 }
   }
   return {
@@ -48,9 +49,9 @@ export function createTokens (jwts: { readonly access: readonly Jwt[], readonly 
       return mint(jwts.access[0], subject, iat, Math.min(iat + lifetime, seconds(latest)), { auth_time: seconds(subject.authenticatedAt) })
     },
     mintRefresh: (subject, expiresAt) => mint(jwts.refresh[0], subject, seconds(now()), seconds(expiresAt), {}),
-    readAccess: createReader({ jwts: jwts.access, issuer, maxLifetime: accessTokenTtl / 1000, isClaims: isAccessClaims }),
+    readAccess: createReader({ jwts: jwts.access, issuer, audience, maxLifetime: accessTokenTtl / 1000, isClaims: isAccessClaims }),
     // The stored session bounds a refresh token: a shorter lifetime in the options must not log anybody out.
-    readRefresh: createReader({ jwts: jwts.refresh, issuer, maxLifetime: Infinity, isClaims: isRefreshClaims })
+    readRefresh: createReader({ jwts: jwts.refresh, issuer, audience, maxLifetime: Infinity, isClaims: isRefreshClaims })
   }
 }
 

@@ -1,7 +1,7 @@
 // Does the time of an answer tell who has an account, or of what kind (A-02)? `node test/soak/timing.js [rounds [lanes [part]]]`,
 // 1000 rounds and 4 lanes unless told. Parts: refused logins on a server that has argon2id digests alone, one request after
 // the other; on one with old digests, where refusals take a third of a second, in so many lanes side by side (12 minutes);
-// then register, forgot and resend. Real requests over a socket, one of each class a round, in an order drawn anew; for
+// then register, forgot and resend; then HTTP Basic, of accounts and of credentials that several share. Real requests over a socket, one of each class a round, in an order drawn anew; for
 // every pair of classes the area under the ROC curve (Mann-Whitney) of their times, with its 95 % confidence interval
 // (DeLong). 0.5 tells nothing, 0 and 1 everything. Exit code 1 when a pair is past 0.55 (or 0.45) or its interval past
 // 0.58 (or 0.42).
@@ -65,6 +65,17 @@ const SECRET_OF_OLD = {
 const hashScrypt = async password => `$scrypt$${(await promisify(scrypt)(password, 'salt', 32, { N: 16384, r: 8, p: 1 })).toString('hex')}`
 const OLD = { legacy: { bcryptRounds: 12, foreignMs: 100 }, verifyForeign: async (digest, password) => digest === await hashScrypt(password) }
 
+const LEGACY = { username: 'admin', password: 'sesame 4711' }
+
+/** By HTTP Basic what could not be a password is no header either, as the sender knows. */
+const { 'NUL, unknown': _, 'NUL, wrong': __, ...BY_BASIC } = SECRET
+const SHARED = {
+  'wrong name': { username: 'root', password: LEGACY.password },
+  'wrong password': { username: LEGACY.username, password: 'sesame 4712' },
+  'wrong length': { username: LEGACY.username, password: 's' },
+  'both wrong': { username: 'root', password: 's' }
+}
+
 let count = 0
 const KNOWN = { known: 'ada', disabled: 'disabled', unverified: 'unverified', legacy: 'bcrypt-10' }
 
@@ -80,16 +91,18 @@ const PARTS = [
   { name: 'old', ...LOGIN, lanes: LANES, classes: SECRET_OF_OLD, passwords: OLD },
   { name: 'register', path: '/auth/register', status: 202, lanes: 1, classes: addresses({ password: PASSWORD }), passwords: OLD },
   { name: 'forgot', path: '/auth/password/forgot', status: 202, lanes: 1, classes: addresses(), passwords: OLD },
-  { name: 'resend', path: '/auth/email/resend', status: 202, lanes: 1, classes: addresses(), passwords: OLD }
+  { name: 'resend', path: '/auth/email/resend', status: 202, lanes: 1, classes: addresses(), passwords: OLD },
+  { name: 'basic', path: '/basic', status: 401, lanes: 1, classes: BY_BASIC, passwords: {}, basic: { users: true } },
+  { name: 'shared', path: '/basic', status: 401, lanes: 1, classes: SHARED, passwords: {}, basic: { legacy: LEGACY } }
 ]
 
 /** A mail server nearby. */
 const mailer = { send: async () => await setTimeout(3) }
 
 process.exitCode = 0
-for (const { name, path, status, lanes, classes, passwords } of PARTS.filter(part => PART === undefined || part.name === PART)) {
+for (const { name, path, status, lanes, classes, passwords, basic } of PARTS.filter(part => PART === undefined || part.name === PART)) {
   const folder = mkdtempSync(join(tmpdir(), 'accounts-timing-'))
-  const app = await createServer(join(folder, 'accounts.db'), passwords)
+  const app = await createServer(join(folder, 'accounts.db'), passwords, basic)
   try {
     console.log(`\n${name}: ${ROUNDS} rounds of ${Object.keys(classes).length} classes, ${lanes} at a time, Node ${process.version}`)
     if (!report(await measure(app, { path, status }, classes, lanes))) process.exitCode = 1
@@ -99,9 +112,9 @@ for (const { name, path, status, lanes, classes, passwords } of PARTS.filter(par
   }
 }
 
-async function createServer (file, passwords) {
+async function createServer (file, passwords, basic = false) {
   const app = Fastify()
-  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(file), passwords, mailer, throttle: false, rateLimit: false })
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(file), passwords, mailer, basic, throttle: false, rateLimit: false })
   const digests = {
     passwordless: null,
     hostile: HOSTILE,
@@ -118,6 +131,7 @@ async function createServer (file, passwords) {
     if (username.startsWith('disabled')) await app.accounts.users.update(id, { disabled: true })
   }
   database.close()
+  if (basic !== false) app.post('/basic', { onRequest: app.verifyBasic }, async () => ({}))
   await app.listen({ port: 0, host: '127.0.0.1' })
   return app
 }
@@ -141,9 +155,11 @@ async function measure (app, route, classes, lanes) {
 }
 
 async function knock (app, agent, { path, status }, body) {
-  const payload = JSON.stringify(typeof body === 'function' ? body() : body)
+  const given = typeof body === 'function' ? body() : body
+  const payload = JSON.stringify(given)
+  const authorization = `Basic ${Buffer.from(`${given.email ?? given.username}:${given.password}`).toString('base64')}`
   const start = process.hrtime.bigint()
-  const sent = request({ port: app.server.address().port, host: '127.0.0.1', agent, method: 'POST', path, headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) } })
+  const sent = request({ port: app.server.address().port, host: '127.0.0.1', agent, method: 'POST', path, headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload), ...(path === '/basic' ? { authorization } : {}) } })
   sent.end(payload)
   const [response] = await once(sent, 'response')
   response.resume()

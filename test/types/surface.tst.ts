@@ -1,8 +1,8 @@
 import Fastify from 'fastify'
 import { describe, expect, test } from 'tstyche'
-import accounts, { formatPolicies } from '../../lib/index.ts'
+import accounts, { formatPolicies, optionsFromEnv } from '../../lib/index.ts'
 import { sqliteStorage, type SqliteStorage } from '../../lib/adapters/kysely/index.ts'
-import type { AccountsEvent, AccountsOptions, Check, CookiePrincipal, Guard, ListedSession, PasswordOptions, Policy, Principal, RoutePolicy, Session, SignedIn, Storage, User, UserList, UserStore } from '../../lib/index.ts'
+import type { AccountsEvent, AccountsOptions, Check, CookiePrincipal, Guard, ListedSession, PasswordOptions, Policy, Principal, RoutePolicy, Secrets, Session, SignedIn, Storage, User, UserList, UserStore } from '../../lib/index.ts'
 
 declare module 'fastify' {
   interface AccountsUser { readonly plan: 'free' | 'paid' }
@@ -23,6 +23,12 @@ describe('registration', () => {
     expect<PasswordOptions['verifyForeign']>().type.toBe<((digest: string, password: string) => boolean | Promise<boolean>) | undefined>()
     expect<PasswordOptions>().type.not.toBeAssignableFrom<{ verifyForeign: (digest: string, password: string) => string }>()
     expect<PasswordOptions>().type.not.toBeAssignableFrom<{ algorithm: 'md5' }>()
+  })
+
+  test('the environment gives options that are complete', () => {
+    expect(optionsFromEnv).type.toBeCallableWith(process.env)
+    expect(optionsFromEnv).type.not.toBeCallableWith({ SMTP_PORT: 587 })
+    expect<Awaited<ReturnType<typeof optionsFromEnv>>>().type.toBeAssignableTo<AccountsOptions & { secrets: Secrets }>()
   })
 
   test('a SQLite storage is a storage that can be closed', () => {
