@@ -57,6 +57,11 @@ export type LoginInput = ({ readonly email: string } | { readonly username: stri
 export interface SignInOptions {
   /** `false`: the cookies end with the browser. @default true */
   readonly remember?: boolean
+  /**
+   * When they proved who they are, if that was not just now: policies with `fresh` go by it. A moment to come counts as now.
+   * @default now
+   */
+  readonly authenticatedAt?: Date
 }
 
 /** A session just begun, with the tokens that prove it. The tokens are secrets. */
