@@ -9,7 +9,7 @@ import { databaseUrl, query, schemaName } from './postgres.ts'
 
 export const OLD = { jwtSecret: randomBytes(32).toString('hex'), sessionSecret: 'flowise', issuer: 'ISSUER', audience: 'AUDIENCE' }
 
-export interface OldUser {
+interface OldUser {
   readonly email: string
   readonly name?: string
   readonly password?: string | null
