@@ -22,7 +22,9 @@ interface Moved {
   readonly app: FastifyInstance
   readonly database: Database.Database
   /** Another process of the same server. */
-  again (given?: object): Promise<FastifyInstance>
+  again (given?: object, options?: object): Promise<FastifyInstance>
+  /** The old server once more, on the table as it is now. */
+  before (): Promise<FastifyInstance>
 }
 
 interface Person { readonly id: number, readonly token: string, readonly browser: Client }
@@ -44,14 +46,19 @@ async function move<Name extends string> (t: Test, names: readonly Name[]): Prom
   await before.close()
   const movedAt = new Date()
   const secret = randomBytes(32)
-  const again = async (given = {}) => {
-    const app = await buildAfter({ secret, rateLimit: false }, { jwtSecret, movedAt, until: new Date(movedAt.getTime() + 7 * DAY), file, sessions, rounds: 4, ...given })
+  const again = async (given = {}, options = {}) => {
+    const app = await buildAfter({ secret, rateLimit: false, ...options }, { jwtSecret, movedAt, until: new Date(movedAt.getTime() + 7 * DAY), file, sessions, rounds: 4, ...given })
     t.teardown(async () => { await app.close() })
     await app.ready()
     return app
   }
   const app = await again()
-  return { app, database, again, people: Object.fromEntries(people.map(([name, { cookies, ...person }]) => [name, { ...person, browser: createClient(app, cookies) }])) as unknown as Record<Name, Person> }
+  const back = async () => {
+    const app = await buildBefore({ jwtSecret, file })
+    t.teardown(async () => { await app.close() })
+    return app
+  }
+  return { app, database, again, before: back, people: Object.fromEntries(people.map(([name, { cookies, ...person }]) => [name, { ...person, browser: createClient(app, cookies) }])) as unknown as Record<Name, Person> }
 }
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
@@ -143,6 +150,16 @@ t.test('from @fastify/jwt: passwords go on, their digests become argon2id, and n
   t.equal((await browser.post('/auth/login', { email: 'ADA@example.com', password: SESAME })).statusCode, 200)
   t.match(database.prepare('select password_hash from users where id = ?').pluck().get(ada.id), /^\$argon2id\$/)
   t.match((await createClient(app).post('/auth/register', { email: 'new@example.com', password: PASSWORD })).json(), { user: { id: String(ada.id + 1) } })
+})
+
+t.test('from @fastify/jwt: the way back is open as long as digests are those of bcrypt', async t => {
+  const { again, before, people: { ada } } = await move(t, ['ada', 'bob'])
+  const login = async (app: FastifyInstance, url: string, name: string) => (await createClient(app).post(url, { email: `${name}@example.com`, password: SESAME })).statusCode
+  const cautious = await again({}, { passwords: { algorithm: 'bcrypt', rounds: 10 } })
+  t.strictSame([await login(cautious, '/auth/login', 'ada'), await login(await again(), '/auth/login', 'bob')], [200, 200])
+  const old = await before()
+  t.strictSame([await login(old, '/login', 'ada'), await login(old, '/login', 'bob')], [200, 401])
+  t.equal((await createClient(old).get('/profile', bearer(ada.token))).statusCode, 200)
 })
 
 t.test('from @fastify/jwt: the columns are added once, accounts that can not come along are told, and the store keeps the contract', async t => {

@@ -26,7 +26,8 @@ export function bridgeOldSessions (app, { jwtSecret, issuer, audience, sessionSe
     if (typeof value !== 'string' || value === '') throw new TypeError(`${name} is missing: what is not given would not be checked`)
   }
   if (Number.isNaN(until.getTime())) throw new TypeError('until is no date')
-  if (Buffer.byteLength(jwtSecret) < 32) app.log.warn('the old tokens are signed with a short secret: that a session is alive is all that proves who calls')
+  // The one of the example that many have copied is long, and has four different letters.
+  if (Buffer.byteLength(jwtSecret) < 32 || new Set(jwtSecret).size < 10) app.log.warn('the old tokens are signed with a weak secret: that a session is alive is all that proves who calls')
 
   // Each claim is asked for by name: a verifier takes what it is not told to refuse.
   const verify = createVerifier({ key: jwtSecret, algorithms: ['HS256'], checkTyp: 'JWT', allowedIss: issuer, allowedAud: audience, requiredClaims: ['id', 'iat', 'exp', 'iss', 'aud'] })
