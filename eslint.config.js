@@ -14,6 +14,7 @@ const ALLOWED = {
   credentials: [...LEAVES, 'basic', 'options', 'hooks', 'storage', 'tokens', 'requests', 'liveness', 'sessions', 'personal-tokens'],
   accounts: [...LEAVES, 'basic', 'options', 'hooks', 'storage', 'tokens', 'requests', 'passwords', 'liveness', 'mail', 'sessions', 'personal-tokens'],
   authorization: [...LEAVES, 'hooks', 'requests', 'credentials'],
+  diagnosis: [...LEAVES, 'options', 'storage'],
   routes: [...LEAVES, 'hooks', 'tokens', 'requests', 'sessions', 'personal-tokens', 'accounts', 'authorization'],
   environment: [...LEAVES, 'options', 'tokens', 'passwords'],
   adapters: [...LEAVES],

@@ -36,6 +36,16 @@ function limit (code: string, message: string) {
   }
 }
 
+/** Not all at once: clients that were refused together should not come back together. */
+const soon = () => ({ 'retry-after': String(1 + Math.floor(randomFraction() * 3)) })
+
+function unavailable (code: string, message: string) {
+  return class extends refusal(code, message, 503) {
+    /** What Fastify's own error handler sends as well, from a host's routes. */
+    get headers () { return soon() }
+  }
+}
+
 // Misconfiguration: thrown while registering.
 export const FST_ACCOUNTS_OPTION_INVALID = misfit('FST_ACCOUNTS_OPTION_INVALID', 'Option "%s" %s')
 export const FST_ACCOUNTS_ENVIRONMENT_INVALID = createError<[string]>('FST_ACCOUNTS_ENVIRONMENT_INVALID', 'Correct the environment:%s', 500)
@@ -104,11 +114,12 @@ export const FST_ACCOUNTS_BASIC_OFF = refusal('FST_ACCOUNTS_BASIC_OFF', 'HTTP Ba
 export const FST_ACCOUNTS_OWNER_UNSUPPORTED = refusal('FST_ACCOUNTS_OWNER_UNSUPPORTED', 'The users store has no first owner', 501)
 export const FST_ACCOUNTS_LIST_UNSUPPORTED = refusal('FST_ACCOUNTS_LIST_UNSUPPORTED', 'The users store has no list', 501)
 export const FST_ACCOUNTS_COOKIE_TOO_LARGE = createError<[string, number]>('FST_ACCOUNTS_COOKIE_TOO_LARGE', 'Cookie "%s" would have %d bytes; browsers drop more than 4096', 500)
+export const FST_ACCOUNTS_HOST_SESSION_TOO_LARGE = createError<[number, number]>('FST_ACCOUNTS_HOST_SESSION_TOO_LARGE', 'The session of the host would have %d bytes; at most %d are kept', 500)
 export const FST_ACCOUNTS_INTERNAL = createError('FST_ACCOUNTS_INTERNAL', 'Internal error', 500)
-export const FST_ACCOUNTS_STORAGE_UNAVAILABLE = refusal('FST_ACCOUNTS_STORAGE_UNAVAILABLE', 'The account storage is unavailable, try again later', 503)
-export const FST_ACCOUNTS_PASSWORD_UNVERIFIABLE = refusal('FST_ACCOUNTS_PASSWORD_UNVERIFIABLE', 'This password can not be checked at the moment, try again later', 503)
+export const FST_ACCOUNTS_STORAGE_UNAVAILABLE = unavailable('FST_ACCOUNTS_STORAGE_UNAVAILABLE', 'The account storage is unavailable, try again later')
+export const FST_ACCOUNTS_PASSWORD_UNVERIFIABLE = unavailable('FST_ACCOUNTS_PASSWORD_UNVERIFIABLE', 'This password can not be checked at the moment, try again later')
 export const FST_ACCOUNTS_MAIL_FAILED = createError<[string]>('FST_ACCOUNTS_MAIL_FAILED', 'The mail could not be sent: %s', 503, Error, false)
-export const FST_ACCOUNTS_BUSY = refusal('FST_ACCOUNTS_BUSY', 'Too many logins at once, try again later', 503)
+export const FST_ACCOUNTS_BUSY = unavailable('FST_ACCOUNTS_BUSY', 'Too many logins at once, try again later')
 
 /** What a 401 asks for (RFC 9110, 11.6.1): the session's cookie, a token (RFC 6750, 3), a name and password (RFC 7617, 2). */
 export const CHALLENGE = 'Cookie realm="accounts"'
@@ -128,8 +139,7 @@ const CHALLENGES: Readonly<Record<string, string>> = {
 export function answerHeaders (error: { readonly code?: string, readonly statusCode?: number, readonly headers?: Record<string, string> }): Record<string, string> {
   if (error.statusCode === 401) return { 'www-authenticate': CHALLENGES[error.code ?? ''] ?? CHALLENGE }
   if (error.statusCode === 429) return { ...error.headers }
-  // Not all at once: clients that were refused together should not come back together.
-  if (error.statusCode === 503) return { 'retry-after': String(1 + Math.floor(randomFraction() * 3)) }
+  if (error.statusCode === 503) return soon()
   return {}
 }
 

@@ -3,13 +3,13 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { AccountsEvent, AccountsEventName, AccountsHookName, AccountsHooks } from '../types/hooks.ts'
 import type { AccountsOptions } from '../types/options.ts'
 import { now } from './clock.ts'
-import { clientStatus, FST_ACCOUNTS_HOOK_REFUSED, FST_ACCOUNTS_OPTION_INVALID } from './errors.ts'
+import { clientStatus, FST_ACCOUNTS_HOOK_REFUSED, FST_ACCOUNTS_OPTION_INVALID, isAccountsError } from './errors.ts'
 import { HOOK_NAMES } from './options/members.ts'
 import { clientAddress } from './requests/client.ts'
 
 type State<Name extends AccountsHookName> = Parameters<AccountsHooks[Name]>[0]
-type BeforeName = 'beforeRegister' | 'beforeLogin'
-type AfterName = 'afterRegister' | 'afterLogin'
+type BeforeName = 'beforeRegister' | 'beforeLogin' | 'beforeSignIn'
+type AfterName = 'afterRegister' | 'afterLogin' | 'afterSignIn' | 'afterSignOut'
 type NoticeName = 'loginFailed' | 'sessionRefreshed' | 'sessionReused' | 'sessionRevoked' | 'passwordChanged' | 'personalTokenCreated' | 'personalTokenRefused' | 'mailFailed'
 
 /** What a decision was about; no secret may be among it. */
@@ -24,7 +24,7 @@ interface EventDetail {
 /** The host's hooks, and the record of every decision. */
 export interface Hooks {
   add<Name extends AccountsHookName> (name: Name, hook: AccountsHooks[Name]): void
-  /** Run in order; the first rejection refuses. @throws {FST_ACCOUNTS_HOOK_REFUSED} or the hook's own 4xx error */
+  /** Run in order; the first rejection refuses. @throws {FST_ACCOUNTS_HOOK_REFUSED} or the hook's own 4xx error, or an outage of ours */
   before<Name extends BeforeName> (name: Name, state: State<Name>): Promise<void>
   /** Run in order; rejections are logged. */
   after<Name extends AfterName> (name: Name, state: State<Name>): Promise<void>
@@ -69,7 +69,7 @@ export function createHooks (log: FastifyBaseLogger, given: NonNullable<Accounts
         try {
           await hook(state)
         } catch (error) {
-          throw clientStatus(error) !== null ? error : new FST_ACCOUNTS_HOOK_REFUSED({ cause: error })
+          throw clientStatus(error) !== null || isOutage(error) ? error : new FST_ACCOUNTS_HOOK_REFUSED({ cause: error })
         }
       }
     },
@@ -93,6 +93,9 @@ export function createHooks (log: FastifyBaseLogger, given: NonNullable<Accounts
     }
   }
 }
+
+/** A hook that uses our storage while it is down does not mean to refuse. */
+const isOutage = (error: unknown) => isAccountsError(error) && error.statusCode === 503
 
 /** The caller whom a guard has found, unless the decision is about that very user. */
 function actorOf (userId: string | undefined, request: FastifyRequest | null): { readonly actorId?: string } {

@@ -29,6 +29,7 @@ import { protectRoutes } from './authorization/protect.ts'
 import { createAccessCookie } from './credentials/access-cookie.ts'
 import { createBasic } from './credentials/basic.ts'
 import { createPersonalToken } from './credentials/personal-token.ts'
+import { createDiagnose } from './diagnosis/diagnose.ts'
 import { FST_ACCOUNTS_BASIC_OFF, FST_ACCOUNTS_PERSONAL_TOKENS_OFF } from './errors.ts'
 import { createHooks } from './hooks.ts'
 import { createChanges } from './liveness/changes.ts'
@@ -39,7 +40,7 @@ import { loadPasswords } from './passwords/load.ts'
 import { createPersonalTokenDuties } from './personal-tokens/duties.ts'
 import { createTokenEndings } from './personal-tokens/endings.ts'
 import { addCachingHeaders } from './requests/caching.ts'
-import { trustsEverybody } from './requests/network.ts'
+import { trustedProxies } from './requests/network.ts'
 import { createOriginGuard } from './requests/origin.ts'
 import { createRateLimit } from './requests/rate-limit.ts'
 import { addRoutes } from './routes/index.ts'
@@ -47,7 +48,9 @@ import { createActivity } from './sessions/activity.ts'
 import { createCookies } from './sessions/cookies.ts'
 import { createDevices, noDevices } from './sessions/devices.ts'
 import { forgetEarlierSessions } from './sessions/earlier.ts'
+import { createHostSessions } from './sessions/host-sessions.ts'
 import { startHousekeeping } from './sessions/housekeeping.ts'
+import { createLeave } from './sessions/leave.ts'
 import { createLiveness } from './sessions/liveness.ts'
 import { createReadPresented } from './sessions/presented.ts'
 import { createRefresh, ROTATION_WINDOW } from './sessions/rotation.ts'
@@ -67,7 +70,8 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const { keys } = settings
   if (settings.cookies.insecure) app.log.warn('fastify-accounts: cookies.insecure is set: whoever can listen on the network can take over sessions')
 
-  if (trustsEverybody(app)) app.log.warn('fastify-accounts: trustProxy is true, so whoever sends x-forwarded-for chooses the address that limits are about: set it to the addresses of the proxy')
+  const trustProxy = trustedProxies(app)
+  if (trustProxy === 'everybody') app.log.warn('fastify-accounts: trustProxy is true or trusts every address, so whoever sends x-forwarded-for chooses the address that limits are about: set it to the addresses of the proxy')
 
   const hooks = createHooks(app.log, settings.hooks)
   const guarded = guardStorage(settings.storage, error => {
@@ -78,7 +82,8 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
 
   const tokens = createTokens({ access: await createJwts(app, keys.access, 'at+jwt'), refresh: await createJwts(app, keys.refresh, 'rt+jwt') }, settings)
   const oneTimeTokens = createOneTimeTokens(keys.hash)
-  const cookies = await createCookies(app, settings, routesPath(app, settings.appPath, settings.prefix))
+  const path = routesPath(app, settings.appPath, settings.prefix)
+  const cookies = await createCookies(app, settings, path)
   const originGuard = createOriginGuard(settings.origin, settings.csrf, keys.hash)
   const devices = settings.throttle === null ? noDevices : createDevices(cookies, keys.hash)
   const throttle = settings.throttle === null ? noThrottle : createThrottle({ rule: settings.throttle, throttles: storage.throttles!, keys: keys.hash, devices, hooks })
@@ -94,7 +99,9 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const personal = settings.personalTokens === null ? null : createPersonalTokenDuties({ settings: settings.personalTokens, storage, changes, post, hooks }, keys.hash, CAPACITY)
   const signIn = createSignIn(tokens, settings)
   const signOut = createSignOut(storage, changes, hooks)
+  const leave = createLeave(cookies, hooks)
   const readPresented = createReadPresented(cookies, tokens)
+  const hostSessions = createHostSessions({ storage, liveness, readPresented }, keys.hash)
   const refresh = createRefresh({ storage, tokens, activity, changes, signIn, post, hooks, settings })
 
   const dependencies = { settings, storage, passwords, changes, signIn, signOut, tokenEndings, readPresented, throttle, oneTimeTokens, post, hooks }
@@ -102,7 +109,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const proof = createProof(dependencies)
   const basicDuties = settings.basic === null ? null : createBasicDuties(settings.basic, dependencies, proof, limitRate)
   const begin = createBegin(dependencies)
-  const browser = createBrowser(dependencies, { begin, cookies, devices })
+  const browser = createBrowser(dependencies, { begin, cookies, devices, leave })
   const prepare = createPrepare(dependencies)
   const enrol = createEnrol(dependencies)
   const register = createRegister(dependencies, prepare, enrol)
@@ -128,7 +135,8 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const guard = (policy: Policy = {}) => guards.make(policy, 'Policy')
   const authorize = createAuthorize(hooks)
   const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
-  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), policies })
+  const diagnose = createDiagnose({ settings, storage, known: { cookies: cookies.facts, routesPath: settings.prefix === null ? null : path, isHttps: Boolean(app.initialConfig.https), trustProxy } })
+  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies, diagnose })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)
@@ -144,7 +152,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   app.decorateReply('signOut', async function (this: FastifyReply) { await browser.signOut(this) })
 
   if (settings.prefix !== null) {
-    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword: passwordChanges.change, users, administration, recovery, emails, personalTokens, owner, ownerProof, hasBasicUsers: basicDuties !== null && basicDuties.prove !== null, carriesPersonalToken: request => personalToken?.isPresent(request) === true, refresh, signOut, readPresented, cookies, devices, hooks, originGuard, limitRate, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
+    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword: passwordChanges.change, users, administration, recovery, emails, personalTokens, owner, ownerProof, hasBasicUsers: basicDuties !== null && basicDuties.prove !== null, carriesPersonalToken: request => personalToken?.isPresent(request) === true, refresh, signOut, readPresented, cookies, devices, leave, hooks, originGuard, limitRate, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
   }
 
   if (settings.basic !== null) warnOfBasic(settings.basic, settings.cookies.insecure, app.log)

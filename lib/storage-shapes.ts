@@ -1,4 +1,4 @@
-import type { BasicUseRecord, OneTimeTokenRecord, OutboxRecord, PersonalTokenRecord, SessionRecord, Stores, UserRecord } from '../types/storage.ts'
+import type { BasicUseRecord, HostSessionRecord, OneTimeTokenRecord, OutboxRecord, PersonalTokenRecord, SessionRecord, StorageInspection, Stores, UserRecord } from '../types/storage.ts'
 
 export type Fits = (value: unknown, args: readonly unknown[]) => boolean
 
@@ -75,6 +75,15 @@ export const SHAPES: { readonly [Name in keyof Stores]-?: { readonly [Verb in ke
     listForUser: (value, [userId]) => Array.isArray(value) && value.every(one => isBasicUse(one) && one.userId === userId),
     deleteAllForUser: () => true,
     deleteUnused: () => true
+  },
+  hostSessions: {
+    find: (value, [digest]) => value === null || (isHostSession(value) && value.digest === digest),
+    save: () => true,
+    destroy: () => true,
+    listForUser: (value, [userId]) => Array.isArray(value) && value.every(one => isHostSession(one) && one.owner?.userId === userId),
+    deleteForSession: () => true,
+    deleteForUser: () => true,
+    deleteExpired: () => true
   }
 }
 
@@ -136,6 +145,19 @@ function isBasicUse (value: unknown): value is BasicUseRecord {
   if (typeof value !== 'object' || value === null) return false
   const { userId, method, route, lastUsedAt, lastUsedAddress } = value as BasicUseRecord
   return [userId, lastUsedAddress].every(text => text === null || typeof text === 'string') && [method, route].every(text => typeof text === 'string') && isDate(lastUsedAt)
+}
+
+function isHostSession (value: unknown): value is HostSessionRecord {
+  if (typeof value !== 'object' || value === null) return false
+  const { digest, owner, data, expiresAt } = value as HostSessionRecord
+  return [digest, data].every(text => typeof text === 'string') && isDate(expiresAt) &&
+    (owner === null || (typeof owner === 'object' && typeof owner.userId === 'string' && typeof owner.sessionId === 'string'))
+}
+
+export function isInspection (value: unknown): value is StorageInspection {
+  if (typeof value !== 'object' || value === null) return false
+  const { now, missingMigrations, missingIndexes, missingTriggers } = value as StorageInspection
+  return isDate(now) && [missingMigrations, missingIndexes, missingTriggers].every(isIds)
 }
 
 const isDate = (value: unknown) => value instanceof Date && !Number.isNaN(value.getTime())

@@ -1,7 +1,7 @@
-import type { Change, Storage, Stores } from '../types/storage.ts'
+import type { Change, Storage, StorageInspection, Stores } from '../types/storage.ts'
 import { beforeDeadline } from './clock.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE, isAccountsError } from './errors.ts'
-import { SHAPES, type Fits } from './storage-shapes.ts'
+import { isInspection, SHAPES, type Fits } from './storage-shapes.ts'
 
 type StoreName = keyof Stores
 
@@ -10,10 +10,15 @@ export interface GuardedStorage extends Stores {
   atomically<T> (work: (stores: Stores) => Promise<T>): Promise<T>
   /** Tell the other nodes of a change in one of the stores, unless the feed has seen it by itself. */
   publish (change: Exclude<Change, { kind: 'gap' }>): Promise<void>
+  /** How the database is; `null`: the storage does not tell. */
+  readonly inspect: (() => Promise<StorageInspection>) | null
 }
 
 /** Nothing waits for ever: a call that is not answered in this time counts as failed. */
 const DEADLINE_MS = 1000
+
+/** For a look at the whole database, which nobody's request waits for. */
+const INSPECTION_MS = 10_000
 
 const STORE_NAMES = Object.keys(SHAPES) as StoreName[]
 
@@ -48,7 +53,8 @@ export function guardStorage (storage: Storage, onFailure: (error: unknown) => v
       const store = storage[STORE_OF[change.kind]]
       if (feed?.publish === undefined || store === undefined || feed.sees?.(store) === true) return
       await bounded(async () => await feed.publish!(change), DEADLINE_MS)
-    }
+    },
+    inspect: storage.inspect === undefined ? null : async () => await bounded(async () => requireInspection(await storage.inspect!()), INSPECTION_MS)
   }
 }
 
@@ -68,6 +74,11 @@ const isVerb = (store: object, verb: string) => typeof (store as Record<string, 
 const namesIn = (stores: Stores) => STORE_NAMES.filter(name => stores[name] !== undefined)
 
 const pick = (stores: Stores) => Object.fromEntries(namesIn(stores).map(name => [name, stores[name]])) as unknown as Stores
+
+function requireInspection (value: unknown): StorageInspection {
+  if (!isInspection(value)) throw new TypeError('inspect returned a value of the wrong shape')
+  return value
+}
 
 type Run = <T>(call: () => Promise<T>) => Promise<T>
 

@@ -13,6 +13,7 @@ t.test('migrate makes a database, once, and says so; what else is asked of no da
   t.strictSame(readdirSync(dirname(file)), [])
   t.match(await command(['migrate'], { env: { DATABASE_URL: `sqlite:${file}` } }), { code: 0, stdout: `Created ${file}. Done: 0001-users-and-sessions`, stderr: '' })
   t.match(await command(['migrate', '--database', file]), { code: 0, stdout: 'Up to date, nothing to do.\n' })
+  t.strictSame(JSON.parse((await command(['migrate', '--database', file, '--json'])).stdout), { migrations: [] })
   t.match(await command(['user', 'list'], { env: { DATABASE_URL: 'accounts.db' }, cwd: dirname(file) }), { code: 0, stdout: 'No users.\n' })
   t.match(await command(['user', 'list', '--json', '--database', file]), { code: 0, stdout: '[]\n' }, 'A-11 there is no default account')
 })
@@ -42,6 +43,15 @@ t.test('a wrong call is told in a sentence, on the error output, with the exit c
     [['secret', '--json'], /^"secret" takes no --json\.\n/],
     [['sessions', 'revoke', '--all', ...at], /^Unknown option '--all'\.\n/],
     [['user', 'list', '--schema', 'x', ...at], /are for PostgreSQL/],
+    [['token', 'create', 'ada', '--name', 'x', '--context', 'server'], /^Which server\? Give --app FILE\.\n/],
+    [['token', 'create', 'ada', '--name', 'x', '--context', 'server', ...at], /^"token create" takes no --database\.\n/],
+    [['token', 'create', 'ada', '--context', 'server', '--app', 'none.js'], /^What is it for\?/],
+    [['token', 'create', 'ada', '--name', 'x', '--context', 'phone', '--app', 'none.js'], /^Where is it used\?/],
+    [['token', 'revoke', 'ada', ...at], /^Usage: token revoke WHO ID/],
+    [['token', 'list', 'ada', '--app', 'none.js', ...at], /^--app brings its own database/],
+    [['doctor'], /^Usage: doctor FILE/],
+    [['doctor', 'none.js', '--url', 'ftp://localhost'], /^--url must be an address/],
+    [['doctor', 'none.js', '--url', 'localhost:3000'], /^--url must be an address/],
     [['migrate', '--database', 'mysql://ada:hunter2hunter2@db/x'], /^The database must be the path of a SQLite file .* or a postgres:\/\/ URL\.\n/]
   ]
   for (const [args, message] of calls) {
@@ -54,7 +64,7 @@ t.test('a wrong call is told in a sentence, on the error output, with the exit c
   const { stdout } = await command(['help'])
   const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8')
   const names = [...stdout.matchAll(/^ {2}([a-z]+(?: [a-z]+)?)/gm)].map(match => match[1]!)
-  t.strictSame(names, ['secret', 'migrate', 'user create', 'user list', 'user disable', 'user enable', 'user roles', 'user password', 'sessions revoke', 'policies'])
+  t.strictSame(names, ['secret', 'migrate', 'user create', 'user list', 'user disable', 'user enable', 'user roles', 'user password', 'sessions revoke', 'token create', 'token list', 'token revoke', 'basic usage', 'policies', 'doctor'])
   for (const name of names) t.match(readme, new RegExp(`^\\| .*\`${name}\\b`, 'm'), `${name} is in the README`)
   for (const args of [['--help'], ['-h'], ['user', 'create', '--help']]) t.match(await command(args), { code: 0, stdout })
 })

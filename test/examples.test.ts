@@ -2,7 +2,7 @@ import { execFile, spawn } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { randomBytes, scryptSync } from 'node:crypto'
@@ -25,7 +25,10 @@ cpSync(join(ROOT, 'examples'), join(folder, 'examples'), { recursive: true, filt
 writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
 mkdirSync(join(folder, 'node_modules'))
 symlinkSync(ROOT, join(folder, 'node_modules/fastify-accounts'))
-symlinkSync(join(ROOT, 'node_modules/fastify'), join(folder, 'node_modules/fastify'))
+for (const name of ['fastify', '@fastify/cookie', '@fastify/session']) {
+  mkdirSync(dirname(join(folder, 'node_modules', name)), { recursive: true })
+  symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
+}
 
 type Build = (options: object, given?: object) => Promise<FastifyInstance>
 let databases = 0
@@ -188,6 +191,24 @@ t.test('own sign-in: the example begins and ends a session', async t => {
   t.match((await browser.get('/profile')).json(), { email: 'ada@example.com' })
   t.equal((await browser.post('/leave')).statusCode, 200)
   t.equal((await browser.get('/profile')).statusCode, 401)
+})
+
+t.test('cart: the example keeps it through a login, takes orders, and forgets it with the session', async t => {
+  const app = await load('cart', { secret: randomBytes(32).toString('base64url') })
+  const browser = createClient(app)
+  t.strictSame((await browser.get('/cart')).json(), [])
+  t.strictSame(browser.cookies, {}, 'who has nothing in it needs no cookie')
+  await browser.post('/cart', { item: 'tea' })
+  const before = browser.cookies.shop!
+  t.equal((await browser.post('/order')).statusCode, 401)
+  t.equal((await browser.post('/auth/register', { email: 'ada@example.com', password: PASSWORD })).statusCode, 201)
+  t.not(browser.cookies.shop, before)
+  t.strictSame((await browser.post('/cart', { item: 'jam' })).json(), ['tea', 'jam'])
+  t.strictSame((await createClient(app, { shop: before }).get('/cart')).json(), [])
+  t.strictSame((await browser.post('/order')).json(), { ordered: ['tea', 'jam'], by: 'ada@example.com' })
+  await browser.post('/cart', { item: 'honey' })
+  t.equal((await browser.post('/auth/logout')).statusCode, 204)
+  t.strictSame((await browser.get('/cart')).json(), [])
 })
 
 t.test('mail: the example starts, and what it says makes sense', async t => {

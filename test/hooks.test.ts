@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import type { AccountsHookName, AccountsHooks } from '../types/index.ts'
+import * as errors from '../lib/errors.ts'
 import { createApp, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
 import { HOUR, holdClock, SECOND } from './support/clock.ts'
 
@@ -195,6 +196,57 @@ t.test('hooks of one registration do not run in another', async t => {
   second.app.accounts.addHook('afterRegister', () => { calls.push('second') })
   await second.signedUp(EMAIL)
   t.strictSame(calls, ['second'])
+})
+
+t.test('every way to sign in calls beforeSignIn while nothing is stored and afterSignIn before its cookies are set; every way out afterSignOut', async t => {
+  const calls: string[] = []
+  const { app, client, storage } = await createApp(t, {}, app => {
+    app.post('/in/:id', async (request, reply) => await reply.signIn({ id: (request.params as { id: string }).id }))
+    app.post('/out', async (_request, reply) => {
+      await reply.signOut()
+      return {}
+    })
+  })
+  app.accounts.addHook('beforeSignIn', async ({ user, request }) => {
+    await settle()
+    const sessions = user === null ? [] : (await app.accounts.sessions.list(user.id)).filter(({ createdAt }) => createdAt > started)
+    calls.push(`before ${user?.email ?? 'nobody yet'} ${sessions.length} ${request!.url}`)
+  })
+  app.accounts.addHook('afterSignIn', async ({ user, session, request }) => {
+    await settle()
+    calls.push(`after ${user.email} ${await storage.sessions.find(session.id) === null ? 'not stored' : 'stored'} ${request!.url}`)
+  })
+  app.accounts.addHook('afterSignOut', async ({ request }) => {
+    await settle()
+    calls.push(`out ${request.url}`)
+  })
+  let started = new Date(0)
+  const browser = client()
+  const act = async (url: string, body?: object, method = 'POST') => {
+    await new Promise(resolve => setTimeout(resolve, 2))
+    started = new Date()
+    const { statusCode } = await browser.request(method, url, body)
+    t.ok(statusCode < 300, url)
+    return calls.splice(0)
+  }
+  t.strictSame(await act('/auth/register', { email: EMAIL, password: PASSWORD }), ['before nobody yet 0 /auth/register', `after ${EMAIL} stored /auth/register`])
+  const { id } = (await app.accounts.users.findByEmail(EMAIL))!
+  t.strictSame(await act('/auth/login', { email: EMAIL, password: PASSWORD }), [`before ${EMAIL} 0 /auth/login`, `after ${EMAIL} stored /auth/login`])
+  t.strictSame(await act('/auth/password/change', { currentPassword: PASSWORD, newPassword: OTHER_PASSWORD }), [`before ${EMAIL} 0 /auth/password/change`, `after ${EMAIL} stored /auth/password/change`])
+  t.strictSame(await act('/auth/logout'), ['out /auth/logout'])
+  t.strictSame(await act(`/in/${id}`), [`before ${EMAIL} 0 /in/${id}`, `after ${EMAIL} stored /in/${id}`])
+  t.strictSame(await act('/out'), ['out /out'])
+
+  await act(`/in/${id}`)
+  for (const [hook, expected] of [[new TypeError('no'), 403], [Object.assign(new TypeError('no'), { statusCode: 418 }), 418], [new errors.FST_ACCOUNTS_STORAGE_UNAVAILABLE(), 503]] as const) {
+    const refused = await createApp(t, { hooks: { beforeSignIn: () => { throw hook } }, storage: { ...storage, close: async () => {} } })
+    const visitor = refused.client()
+    t.equal((await visitor.post('/auth/login', { email: EMAIL, password: OTHER_PASSWORD })).statusCode, expected)
+    t.equal((await visitor.post('/auth/register', { email: 'bob@example.com', password: PASSWORD })).statusCode, expected)
+    t.strictSame(Object.keys(visitor.cookies), [])
+  }
+  t.equal(await app.accounts.users.findByEmail('bob@example.com'), null)
+  t.equal((await app.accounts.sessions.list(id)).length, 1)
 })
 
 t.test('addHook refuses a name that no hook has, and what is no function', async t => {

@@ -39,6 +39,8 @@ async function createTraces ({ app, client, member, smtp, takeAll }: MailApp) {
   await ada.post('/auth/email/change', { email: 'new.canary@example.com', password: PASSWORD }, { 'accept-language': 'de-AT' })
   await client().post('/auth/login', { email: EMAIL, password: 'copper meadow 57 compass' })
   const { id } = (await app.accounts.users.findByEmail(EMAIL))!
+  const [session] = await app.accounts.sessions.list(id)
+  await app.accounts.hostSessions!.save('id of a host session', { owner: { userId: id, sessionId: session!.id }, data: '{"cart":["canary seed"]}', expiresAt: new Date(Date.now() + HOUR) })
   return { ada, id }
 }
 
@@ -80,7 +82,7 @@ t.test('DELETE /me leaves nothing of the person behind', async t => {
   const file = databaseFile(t)
   const mailApp = await createMailApp(t, { storage: await sqliteStorage(file) }, await startSmtp(t))
   const { ada, id } = await createTraces(mailApp)
-  for (const table of ['accounts_users', 'accounts_sessions', 'accounts_one_time_tokens', 'accounts_outbox', 'accounts_throttles']) t.ok(dump(file)[table]!.length > 0, `a trace in ${table}`)
+  for (const table of ['accounts_users', 'accounts_sessions', 'accounts_one_time_tokens', 'accounts_outbox', 'accounts_host_sessions', 'accounts_throttles']) t.ok(dump(file)[table]!.length > 0, `a trace in ${table}`)
   t.equal((await ada.request('DELETE', '/auth/me', { password: PASSWORD })).statusCode, 204)
   const { accounts_changes: changes, accounts_throttles: throttles, ...rest } = dump(file)
   t.strictSame(Object.values(rest).flat().filter(row => Object.values(row).some(value => typeof value === 'string' && (value.includes('canary') || value.includes('Canary') || value === id))), [])

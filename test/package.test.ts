@@ -60,19 +60,23 @@ const Fastify = require('fastify')
 const { default: accounts } = require('fastify-accounts')
 const { sqliteStorage } = require('fastify-accounts/kysely')
 if (typeof require('fastify-accounts/nodemailer').nodemailerMailer !== 'function') process.exit(1)
+if (typeof require('fastify-accounts/fastify-session').sessionStore !== 'function') process.exit(1)
 void (async () => {${BODY}})()`), '{"hello":"ada@example.com"}')
 })
 
 t.test('it works in an empty project from TypeScript, with fields of the host\'s own on the user', async t => {
   writeFileSync(join(project, 'host.mts'), `
+import session from '@fastify/session'
 import Fastify from 'fastify'
 import accounts, { optionsFromEnv, type AccountsOptions, type Principal } from 'fastify-accounts'
+import { sessionStore } from 'fastify-accounts/fastify-session'
 import { sqliteStorage } from 'fastify-accounts/kysely'
 import { nodemailerMailer } from 'fastify-accounts/nodemailer'
 import { storageContract } from 'fastify-accounts/testing'
 
 declare module 'fastify' {
   interface AccountsUser { readonly plan: 'free' | 'paid' }
+  interface Session { cart?: string[] }
 }
 
 const options: AccountsOptions = { appUrl: 'http://localhost:3000', secret: process.env.SECRET, storage: await sqliteStorage('accounts.db'), mailer: nodemailerMailer({ host: 'mail.example.com' }, { from: 'a@b.c' }) }
@@ -83,6 +87,11 @@ app.get('/plan', { onRequest: app.guard({ fresh: '5m' }) }, async request => {
   const principal: Principal | null = request.principal
   const plan: 'free' | 'paid' | undefined = principal?.user.plan
   return { plan, cases: storageContract.length }
+})
+await app.register(session, { secret: 'x', store: sessionStore(app, { keep: ['cart'] }) })
+app.post('/sso', async (request, reply) => {
+  const { expiresAt } = await reply.signIn({ id: 'x' })
+  return { until: expiresAt.toISOString(), cart: request.session.cart, user: request.session.accountSession?.userId }
 })
 // @ts-expect-error: no such kind of credential
 app.guard({ via: 'telepathy' })

@@ -16,7 +16,7 @@ const tapArguments = process.argv.slice(2)
 
 /** Tests of behaviour whose subject is what the storage keeps: they run on SQLite, then once more on PostgreSQL. */
 const ON_POSTGRES_TOO = [
-  'cookies', 'emails', 'hooks', 'hooks.events', 'liveness', 'liveness.signal', 'liveness.stateless', 'login', 'outbox', 'outbox.faults', 'outbox.servers', 'personal-tokens', 'personal-tokens.life', 'personal-tokens.mail',
+  'basic', 'cookies', 'emails', 'fastify-session', 'fastify-session.ends', 'fastify-session.faults', 'hooks', 'hooks.events', 'liveness', 'liveness.signal', 'liveness.stateless', 'login', 'outbox', 'outbox.faults', 'outbox.servers', 'owner', 'personal-tokens', 'personal-tokens.life', 'personal-tokens.mail',
   'policies', 'policies.compositions', 'recovery', 'rotation', 'rotation.acknowledgement', 'rotation.tokens', 'sessions',
   'throttle', 'throttle.devices', 'users', 'users.import', 'users.races', 'users.services'
 ].map(name => `test/${name}.test.ts`)

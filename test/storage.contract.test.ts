@@ -49,7 +49,7 @@ t.test('S-I24 two connections to one SQLite file keep the contract together', as
   const next = () => turn++ % 2 === 0 ? one : other
   const alternate = <Store extends object>(pick: (storage: Storage) => Store): Store => Object.fromEntries(Object.keys(pick(one)).map(verb =>
     [verb, async (...args: unknown[]) => await (pick(next()) as Record<string, (...args: unknown[]) => Promise<unknown>>)[verb]!(...args)])) as Store
-  const names = ['users', 'sessions', 'personalTokens', 'oneTimeTokens', 'throttles', 'outbox', 'basicUses'] as const
+  const names = ['users', 'sessions', 'personalTokens', 'oneTimeTokens', 'throttles', 'outbox', 'basicUses', 'hostSessions'] as const
   const stores = Object.fromEntries(names.map(name => [name, alternate(storage => storage[name]!)])) as unknown as Stores
   const both: Storage = {
     ...stores,

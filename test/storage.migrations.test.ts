@@ -24,9 +24,9 @@ interface Backend {
 }
 
 /** What takes a database back by the last step. */
-const BEHIND = "delete from accounts_migrations where name like '0005%'; drop table accounts_basic_uses"
+const BEHIND = "delete from accounts_migrations where name like '0006%'; drop table accounts_host_sessions"
 
-const STEPS = ['0001-users-and-sessions', '0002-list-of-users', '0003-mail-and-throttles', '0004-personal-tokens', '0005-uses-of-http-basic']
+const STEPS = ['0001-users-and-sessions', '0002-list-of-users', '0003-mail-and-throttles', '0004-personal-tokens', '0005-uses-of-http-basic', '0006-host-sessions']
 
 function closing (t: Test, db: Kysely<any>): Kysely<any> {
   t.teardown(async () => await db.destroy())
@@ -124,7 +124,7 @@ for (const [name, create] of Object.entries(BACKENDS)) {
     await t.rejects(backend.migrate(), { code: 'FST_ACCOUNTS_MIGRATION_FAILED', message: /9999-from-the-future/ })
   })
 
-  t.test(`${name}: a database of an earlier release comes up with its data, and takes personal tokens`, async t => {
+  t.test(`${name}: a database of an earlier release comes up with its data, and takes what is new`, async t => {
     const backend = await create(t)
     const target = backend.target()
     await migrateOnly(target, STEPS.slice(0, 3))
@@ -136,11 +136,14 @@ for (const [name, create] of Object.entries(BACKENDS)) {
     t.strictSame(await backend.migrate(), STEPS.slice(3))
     const storage = await backend.open({ migrate: false })
     t.teardown(async () => await storage.close())
+    const token = samplePersonalToken({ userId: user.id })
+    t.equal(await storage.personalTokens!.create(token, 1), 'created')
     t.match(await storage.users.findByEmail(emailKey), { id: user.id, name: 'Ada', roles: ['editor'] })
     t.strictSame(await storage.sessions.find(session.id), session)
     t.equal((await storage.throttles!.find('somebody'))?.count, 1)
-    const token = samplePersonalToken({ userId: user.id })
-    t.equal(await storage.personalTokens!.create(token, 1), 'created')
     t.strictSame(await storage.personalTokens!.findByDigest(token.digest), token)
+    const kept = { digest: 'd', owner: { userId: user.id, sessionId: session.id }, data: '{}', expiresAt: NOON }
+    await storage.hostSessions!.save(kept)
+    t.strictSame(await storage.hostSessions!.listForUser(user.id), [kept])
   })
 }

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { guardStorage } from '../lib/storage.ts'
 import { after, NOON, samplePersonalToken } from '../lib/testing/samples.ts'
-import type { Change, PersonalTokenRecord, PersonalTokenStore, Storage, Stores } from '../types/index.ts'
+import type { Change, HostSessionRecord, HostSessionStore, PersonalTokenRecord, PersonalTokenStore, Storage, Stores } from '../types/index.ts'
 
 const TOKEN = samplePersonalToken({ allowedMethods: ['GET'], scopes: [], noticeAt: after(30), lastUsedAt: NOON, lastUsedAddress: '192.0.2.1' })
 const { id, userId, digest } = TOKEN
@@ -108,6 +108,17 @@ t.test('a store of personal tokens that lacks a verb is refused by name at start
   }
 })
 
+t.test('F-31 of what a storage says of itself the boundary believes what is whole', async t => {
+  const truth = { now: NOON, missingMigrations: [], missingIndexes: ['an_index'], missingTriggers: [] }
+  const ask = async (value: unknown) => await guardStorage({ ...answering(null), inspect: async () => value } as Storage, () => {}).inspect!()
+  t.equal(await ask(truth), truth)
+  t.equal(guardStorage(answering(null), () => {}).inspect, null, 'it need not say anything')
+  const distortions = [{ now: 0 }, { now: new Date(NaN) }, { now: undefined }, ...['missingMigrations', 'missingIndexes', 'missingTriggers'].flatMap(list => [undefined, null, 'none', [1]].map(value => ({ [list]: value })))]
+  for (const lie of [...ODD, null, true, ...distortions.map(distortion => ({ ...truth, ...distortion }))]) {
+    await t.rejects(ask(lie), { code: 'FST_ACCOUNTS_STORAGE_UNAVAILABLE' }, JSON.stringify(lie))
+  }
+})
+
 t.test('J-11 what changed is published unless the feed sees its store by itself, or there is none', async t => {
   const changes = [{ kind: 'user', userId }, { kind: 'session', sessionId: 's' }, { kind: 'personal-token', tokenId: id }] as const
   const publish = async (seen: ReadonlyArray<keyof Stores>, stores: Partial<Stores> = {}) => {
@@ -126,4 +137,26 @@ t.test('J-11 what changed is published unless the feed sees its store by itself,
   const published: Change[] = []
   await guardStorage({ ...without, feed: { subscribe: () => () => {}, isCurrent: () => true, publish: async change => { published.push(change) } } }, () => {}).publish(changes[2])
   t.strictSame(published, [])
+})
+
+t.test('F-31 of sessions of the host\'s the boundary believes what is whole and was asked for, and all else is 503', async t => {
+  const record: HostSessionRecord = { digest: 'd', owner: { userId, sessionId: 's' }, data: '{}', expiresAt: NOON }
+  const verbs = ['find', 'save', 'destroy', 'listForUser', 'deleteForSession', 'deleteForUser', 'deleteExpired'] as const
+  const storeOf = (value: unknown) => {
+    const hostSessions = Object.fromEntries(verbs.map(verb => [verb, async () => value])) as unknown as HostSessionStore
+    return guardStorage({ ...answering(null), hostSessions }, () => {}).hostSessions!
+  }
+  for (const value of [null, record, { ...record, owner: null }]) t.equal(await storeOf(value).find('d', NOON), value)
+  for (const value of [[], [record, record]]) t.equal(await storeOf(value).listForUser(userId), value)
+  const lies = [undefined, false, 'x', [], {}, { digest: 'e' }, { data: null }, { data: {} }, { expiresAt: 0 }, { expiresAt: new Date(NaN) }, { owner: undefined }, { owner: 'a' }, { owner: {} }, { owner: { userId } }, { owner: { userId: 1, sessionId: 's' } }]
+  for (const lie of lies) {
+    const value = typeof lie === 'object' && !Array.isArray(lie) && Object.keys(lie).length > 0 ? { ...record, ...lie } : lie
+    await t.rejects(storeOf(value).find('d', NOON), { code: 'FST_ACCOUNTS_STORAGE_UNAVAILABLE' }, JSON.stringify(lie))
+    if (JSON.stringify(lie) !== '[]' && !('digest' in Object(lie))) await t.rejects(storeOf([record, value]).listForUser(userId), { code: 'FST_ACCOUNTS_STORAGE_UNAVAILABLE' })
+  }
+  await t.rejects(storeOf([{ ...record, owner: null }]).listForUser(userId), { code: 'FST_ACCOUNTS_STORAGE_UNAVAILABLE' }, 'nobody\'s')
+  for (const verb of verbs) {
+    const { [verb]: _, ...rest } = storeOf(null)
+    t.throws(() => guardStorage({ ...answering(null), hostSessions: rest as HostSessionStore }, () => {}), { message: `Option "storage.hostSessions.${verb}" is missing` })
+  }
 })

@@ -1,10 +1,13 @@
 import type { FastifyRequest } from 'fastify'
+import type { AccountExport } from './account-export.ts'
+import type { AccountsFacts } from './diagnosis.ts'
 import type { AccountsHookName, AccountsHooks } from './hooks.ts'
+import type { HostSessions } from './host-sessions.ts'
 import type { ImportedAccount, NewAccount, Registration } from './new-account.ts'
 import type { Duration, RoutePolicy } from './policy.ts'
 import type { CreatedPersonalToken, NewPersonalToken, PersonalTokenUpdate } from './personal-tokens.ts'
 import type { ListedSession, PersonalToken, Session, User } from './principal.ts'
-import type { BasicUseRecord, OneTimeTokenRecord, OutboxRecord, RevokeReason, UserChange } from './storage.ts'
+import type { BasicUseRecord, UserChange } from './storage.ts'
 
 export type { ImportedAccount, NewAccount, Registration } from './new-account.ts'
 
@@ -25,22 +28,6 @@ export interface UserList {
   readonly users: readonly User[]
   /** The cursor of the next page; `null`: there is none. */
   readonly next: string | null
-}
-
-/** All that is stored on a person, for themselves (GDPR, article 15). */
-export interface AccountExport {
-  readonly user: User
-  readonly hasPassword: boolean
-  /** Also those that ended within the last week. */
-  readonly sessions: ReadonlyArray<Omit<ListedSession, 'current'> & { readonly userAgent: string | null, readonly remember: boolean, readonly revokedAt: Date | null, readonly revokeReason: RevokeReason | null }>
-  /** Personal tokens; the secrets are not stored. Also those that ended within the last month. */
-  readonly personalTokens: ReadonlyArray<PersonalToken & { readonly revokedAt: Date | null }>
-  /** Links in mail that still work; their tokens are not stored. */
-  readonly links: ReadonlyArray<Pick<OneTimeTokenRecord, 'purpose' | 'email' | 'createdAt' | 'expiresAt'>>
-  /** Mail that waits to be sent. */
-  readonly mails: ReadonlyArray<Omit<OutboxRecord, 'id' | 'userId'>>
-  /** Where HTTP Basic was used, within the last 400 days. */
-  readonly basicUses: ReadonlyArray<Omit<BasicUseRecord, 'userId'>>
 }
 
 /** Somebody who uses HTTP Basic at a route. */
@@ -234,8 +221,15 @@ export interface Accounts {
    * @throws {FST_ACCOUNTS_BASIC_OFF} where the storage keeps none
    */
   basicUsage (): Promise<BasicUse[]>
+  /** For `fastify-accounts/fastify-session`, and others like it; `null`: the storage keeps none. */
+  readonly hostSessions: HostSessions | null
   /** The matrix of routes and policies of this scope, by url and method, once the server is ready; for a snapshot `formatPolicies` prints it. */
   policies (): RoutePolicy[]
+  /**
+   * Ask the storage and the mailer how they are, and say what there is to know of this configuration: what
+   * `npx fastify-accounts doctor` judges. No mail is sent and nothing is written. It takes as long as a mail server may take.
+   */
+  diagnose (): Promise<AccountsFacts>
   /** Add a hook; hooks of one name run in the order in which they were added. */
   addHook<Name extends AccountsHookName> (name: Name, hook: AccountsHooks[Name]): void
 }

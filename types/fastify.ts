@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import type { Accounts, SignInOptions } from './accounts.ts'
 import type { Check, Policy } from './policy.ts'
-import type { Principal, Session } from './principal.ts'
+// By another name: plugins for sessions declare a `Session` in this module.
+import type { Principal, Session as AccountSession } from './principal.ts'
 
 /** A hook that knows the caller afterwards, as `request.principal`; fits `onRequest` and `@fastify/auth`. */
 export type Guard = (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => void
@@ -38,7 +39,7 @@ declare module 'fastify' {
 
   interface FastifyReply {
     /** Begin a browser session for a user whom the host has authenticated itself (OAuth, SSO), and set its cookies. */
-    signIn (user: { readonly id: string }, options?: SignInOptions): Promise<Session>
+    signIn (user: { readonly id: string }, options?: SignInOptions): Promise<AccountSession>
     /** End the session that the request presents and clear its cookies. */
     signOut (): Promise<void>
   }

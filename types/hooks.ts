@@ -16,6 +16,9 @@ export interface LoginState { readonly user: User, readonly request: MaybeReques
 /** `session` is `null` where the address has to be verified before anybody signs in. */
 export interface RegisteredState { readonly user: User, readonly session: Session | null, readonly request: MaybeRequest }
 export interface SignedInState { readonly user: User, readonly session: Session, readonly request: MaybeRequest }
+/** `user` is `null` where the account is not made yet. */
+export interface SigningInState { readonly user: User | null, readonly request: MaybeRequest }
+export interface SignedOutState { readonly request: FastifyRequest }
 export interface LoginFailedState {
   /** What was submitted; such an account need not exist. */
   readonly identifier: string
@@ -53,7 +56,7 @@ export type PersonalTokenDenial =
   | 'route' | 'scope'
 export type RefreshOutcome = 'rotated' | 'window' | 'recovered'
 
-/** A hook that is awaited before the act; a rejection refuses it: 403, or the error's own `statusCode` when it is 4xx. */
+/** A hook that is awaited before the act; a rejection refuses it: 403, or the error's own `statusCode` when it is 4xx, or this package's 503. */
 type Before<State> = (state: State) => void | Promise<void>
 /** A hook that is awaited after the act; a rejection is logged and changes nothing. */
 type After<State> = (state: State) => void | Promise<void>
@@ -70,6 +73,15 @@ export interface AccountsHooks {
   beforeLogin: Before<LoginState>
   afterLogin: After<SignedInState>
   loginFailed: Notice<LoginFailedState>
+  /**
+   * A session is about to begin, in whatever way: login, sign-up, a changed password, `reply.signIn`. Nothing of it is stored,
+   * and another refusal may still come.
+   */
+  beforeSignIn: Before<SigningInState>
+  /** The session is stored; nobody has its cookies yet. */
+  afterSignIn: After<SignedInState>
+  /** A browser has ended the session that it came with, by whichever route or by `reply.signOut`. Its answer is not sent yet. */
+  afterSignOut: After<SignedOutState>
   /** After every guard that found a caller: awaited, anything but `true` (or a rejection) is 403. */
   authorize: Check
   sessionRefreshed: Notice<SessionRefreshedState>

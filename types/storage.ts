@@ -8,6 +8,7 @@
  * - `Date` crosses the port, never a number; ids are opaque strings; secrets arrive as digests only.
  */
 import type { BasicUseStore } from './basic-use-store.ts'
+import type { HostSessionStore } from './host-session-store.ts'
 import type { OneTimeTokenStore } from './one-time-token-store.ts'
 import type { Outbox } from './outbox.ts'
 import type { PersonalTokenStore } from './personal-token-store.ts'
@@ -16,6 +17,7 @@ import type { ThrottleStore } from './throttle-store.ts'
 import type { UserStore } from './user-store.ts'
 
 export type { BasicUseRecord, BasicUseStore } from './basic-use-store.ts'
+export type { HostSessionOwner, HostSessionRecord, HostSessionStore } from './host-session-store.ts'
 export type { OneTimePurpose, OneTimeTokenRecord, OneTimeTokenStore } from './one-time-token-store.ts'
 export type { Outbox, OutboxRecord } from './outbox.ts'
 export type { PersonalTokenChange, PersonalTokenRecord, PersonalTokenStore, PersonalTokenUse } from './personal-token-store.ts'
@@ -93,6 +95,19 @@ export interface Stores {
   readonly throttles?: ThrottleStore
   readonly outbox?: Outbox
   readonly basicUses?: BasicUseStore
+  /** Without one there is no `fastify-accounts/fastify-session`. */
+  readonly hostSessions?: HostSessionStore
+}
+
+/** What a database says of itself, for `doctor`. */
+export interface StorageInspection {
+  /** The time of day by its clock. */
+  readonly now: Date
+  /** Steps that it lacks, by name. */
+  readonly missingMigrations: readonly string[]
+  /** What the steps that it has should have left there, and is gone, invalid or switched off. */
+  readonly missingIndexes: readonly string[]
+  readonly missingTriggers: readonly string[]
 }
 
 /** All that the package keeps: stores, and how they work together. Parts of several storages may be spread over each other. */
@@ -106,6 +121,11 @@ export interface Storage extends Stores {
    * by one, which is safe (a session of an old epoch is dead) but may leave rows behind.
    */
   atomically?<T> (stores: Stores, work: (stores: Stores) => Promise<T>): Promise<T>
+  /**
+   * Look at the database, and change nothing; within ten seconds. Left out, `doctor` says that it was not checked. Where
+   * parts of several storages are spread over each other the last one's stands.
+   */
+  inspect?(): Promise<StorageInspection>
   /** Close what this storage itself opened; called when the server that it was given to closes. Twice does no harm. */
   close?(): Promise<void>
 }

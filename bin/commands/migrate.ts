@@ -5,6 +5,6 @@ export const migrate: Command = {
   usage: '',
   summary: 'bring the tables up to date, and make them in a new database',
   words: 0,
-  options: DATABASE_OPTIONS,
+  options: [...DATABASE_OPTIONS, 'json'],
   run: migrateDatabase
 }

@@ -6,5 +6,5 @@ export const secret: Command = {
   summary: 'print a strong secret for ACCOUNTS_SECRET',
   words: 0,
   options: [],
-  run: async () => randomBytes(48).toString('base64url')
+  run: async () => ({ text: randomBytes(48).toString('base64url') })
 }

@@ -6,10 +6,10 @@ export const revokeSessions: Command = {
   usage: 'WHO',
   summary: 'end all sessions of a user',
   words: 1,
-  options: DATABASE_OPTIONS,
+  options: [...DATABASE_OPTIONS, 'json'],
   run: async (options, who) => await withAccounts(options, async accounts => {
     const { id, email } = await requireUser(accounts, who)
     const count = await accounts.sessions.endAll(id)
-    return `Ended ${count} ${count === 1 ? 'session' : 'sessions'} of ${email}.`
+    return { text: `Ended ${count} ${count === 1 ? 'session' : 'sessions'} of ${email}.`, json: { ended: count } }
   })
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { DATABASE_FORMAT, migrateDatabase, openDatabase, parseDatabase, type Database, type DatabaseOptions } from '../../lib/environment/database.ts'
 import { given } from '../../lib/environment/given.ts'
 import type { Storage } from '../../types/storage.ts'
-import { failure, usageError, type OptionName, type Options } from './command.ts'
+import { failure, usageError, type Answer, type OptionName, type Options } from './command.ts'
 
 /** The options that say which database is meant. */
 export const DATABASE_OPTIONS: readonly OptionName[] = ['database', 'schema', 'table-prefix']
@@ -17,12 +17,12 @@ export async function openStorage (options: Options): Promise<Storage> {
 }
 
 /** Bring the tables up to date, in a new file as well; what was done. */
-export async function migrate (options: Options): Promise<string> {
+export async function migrate (options: Options): Promise<Answer> {
   const { database, naming } = targetOf(options)
   const isNew = database.kind === 'sqlite' && !existsSync(database.file)
   const steps = await migrateDatabase(database, naming)
   const created = isNew ? `Created ${database.file}. ` : ''
-  return created + (steps.length === 0 ? 'Up to date, nothing to do.' : `Done: ${steps.join(', ')}`)
+  return { text: created + (steps.length === 0 ? 'Up to date, nothing to do.' : `Done: ${steps.join(', ')}`), json: { migrations: steps } }
 }
 
 /** An address may hold a password, so no message repeats it. */

@@ -8,7 +8,7 @@ export const createUser: Command = {
   usage: '--email ADDRESS [--username NAME] [--name NAME] [--role ROLE]... [--password-stdin | --no-password]',
   summary: 'make an account, such as the first owner: --role owner',
   words: 0,
-  options: [...DATABASE_OPTIONS, 'email', 'username', 'name', 'role', 'password-stdin', 'no-password'],
+  options: [...DATABASE_OPTIONS, 'email', 'username', 'name', 'role', 'password-stdin', 'no-password', 'json'],
   async run (options) {
     const { email, username, name, role = [], 'no-password': hasNone = false } = options
     if (email === undefined) throw usageError('Whose account? Give --email ADDRESS.')
@@ -24,7 +24,7 @@ export const createUser: Command = {
         // Who runs the command vouches for it.
         emailVerified: true
       })
-      return `Created ${user.email}, id ${user.id}, ${describeRoles(user)}.`
+      return { text: `Created ${user.email}, id ${user.id}, ${describeRoles(user)}.`, json: user }
     })
   }
 }
@@ -33,21 +33,30 @@ export const disableUser = changeCommand('let nobody log in to an account any mo
 export const enableUser = changeCommand('let its owner log in again', { disabled: false }, user => `Enabled ${user.email}.`)
 
 function changeCommand (summary: string, change: UserChange, describe: (user: User) => string): Command {
-  return { usage: 'WHO', summary, words: 1, options: DATABASE_OPTIONS, run: async (options, who) => describe(await changeUser(options, who, change)) }
+  return {
+    usage: 'WHO',
+    summary,
+    words: 1,
+    options: [...DATABASE_OPTIONS, 'json'],
+    async run (options, who) {
+      const user = await changeUser(options, who, change)
+      return { text: describe(user), json: user }
+    }
+  }
 }
 
 export const setRoles: Command = {
-  usage: 'WHO [--role ROLE]... | --none',
+  usage: 'WHO [[--role ROLE]... | --none]',
   summary: 'set all roles of a user, or take all away; with neither, show them',
   words: 1,
-  options: [...DATABASE_OPTIONS, 'role', 'none'],
+  options: [...DATABASE_OPTIONS, 'role', 'none', 'json'],
   async run (options, who) {
     const { role = [], none = false } = options
     if (none && role.length > 0) throw usageError('--role and --none contradict each other.')
     const user = none || role.length > 0
       ? await changeUser(options, who, { roles: role })
       : await withAccounts(options, async accounts => await requireUser(accounts, who))
-    return `${user.email}: ${describeRoles(user)}`
+    return { text: `${user.email}: ${describeRoles(user)}`, json: user }
   }
 }
 
@@ -55,11 +64,12 @@ export const setPassword: Command = {
   usage: 'WHO [--password-stdin]',
   summary: 'set the password of a user, and end the sessions',
   words: 1,
-  options: [...DATABASE_OPTIONS, 'password-stdin'],
+  options: [...DATABASE_OPTIONS, 'password-stdin', 'json'],
   run: async (options, who) => await withAccounts(options, async accounts => {
     const { id, email } = await requireUser(accounts, who)
-    if (await accounts.passwords.set(id, await readPassword(options)) === null) throw gone(email)
-    return `The password of ${email} is set, all sessions have ended.`
+    const user = await accounts.passwords.set(id, await readPassword(options))
+    if (user === null) throw gone(email)
+    return { text: `The password of ${email} is set, all sessions have ended.`, json: user }
   })
 }
 

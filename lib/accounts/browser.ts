@@ -5,6 +5,7 @@ import { now } from '../clock.ts'
 import { FST_ACCOUNTS_CREDENTIALS_INVALID, FST_ACCOUNTS_FORBIDDEN, FST_ACCOUNTS_INPUT_INVALID } from '../errors.ts'
 import type { Cookies } from '../sessions/cookies.ts'
 import type { Devices } from '../sessions/devices.ts'
+import type { Leave } from '../sessions/leave.ts'
 import type { AccountsDependencies } from './dependencies.ts'
 import type { Begin } from './login.ts'
 
@@ -19,7 +20,7 @@ export interface Browser {
   signOut (reply: FastifyReply): Promise<void>
 }
 
-export function createBrowser ({ storage, signOut, readPresented, hooks }: AccountsDependencies, { begin, cookies, devices }: { readonly begin: Begin, readonly cookies: Cookies, readonly devices: Devices }): Browser {
+export function createBrowser ({ storage, signOut, readPresented, hooks }: AccountsDependencies, { begin, cookies, devices, leave }: { readonly begin: Begin, readonly cookies: Cookies, readonly devices: Devices, readonly leave: Leave }): Browser {
   return {
     async signIn (reply, { id }, { remember = true, authenticatedAt = new Date(now()) } = {}) {
       const { request } = reply
@@ -38,7 +39,7 @@ export function createBrowser ({ storage, signOut, readPresented, hooks }: Accou
       const { request } = reply
       refuseTokens(request)
       for (const { userId, sessionId } of readPresented(request)) await signOut.end(userId, sessionId, 'signed-out', request)
-      cookies.clear(reply)
+      await leave(reply)
       request.principal = null
     }
   }

@@ -8,6 +8,7 @@ export type Enrol = (insert: (users: UserStore) => Promise<UserRecord>, request:
 
 export function createEnrol ({ storage, signIn, signOut, readPresented, hooks }: Pick<AccountsDependencies, 'storage' | 'signIn' | 'signOut' | 'readPresented' | 'hooks'>): Enrol {
   return async function enrol (insert, request) {
+    await hooks.before('beforeSignIn', { user: null, request })
     const replaced = readPresented(request)
     const created = await storage.atomically(async stores => {
       const user = await insert(stores.users)
@@ -17,7 +18,9 @@ export function createEnrol ({ storage, signIn, signOut, readPresented, hooks }:
     for (const { userId, sessionId, reason } of created.ended) signOut.announce(userId, [sessionId], reason, request)
     const issued = signIn.issue(created.user, created.session)
     hooks.record('account.registered', { userId: created.user.id, sessionId: created.session.id, request })
-    await hooks.after('afterRegister', { user: issued.user, session: issued.session, request })
+    const state = { user: issued.user, session: issued.session, request }
+    await hooks.after('afterSignIn', state)
+    await hooks.after('afterRegister', state)
     return issued
   }
 }

@@ -1,4 +1,4 @@
-import type { AccountExport } from '../../types/accounts.ts'
+import type { AccountExport } from '../../types/account-export.ts'
 import { toPersonalToken } from '../personal-tokens/records.ts'
 import { toListedSession, toUser } from '../sessions/records.ts'
 import { isId } from '../shape.ts'
@@ -11,12 +11,13 @@ export function createExport ({ storage }: Pick<AccountsDependencies, 'storage'>
   return async function exportUser (userId) {
     const user = isId(userId) ? await storage.users.find(userId) : null
     if (user === null) return null
-    const [sessions, personalTokens, links, mails, basicUses] = await Promise.all([
+    const [sessions, personalTokens, links, mails, basicUses, hostSessions] = await Promise.all([
       storage.sessions.listForUser(userId, null),
       storage.personalTokens?.listForUser(userId) ?? [],
       storage.oneTimeTokens?.listForUser(userId) ?? [],
       storage.outbox?.listForUser(userId) ?? [],
-      storage.basicUses?.listForUser(userId) ?? []
+      storage.basicUses?.listForUser(userId) ?? [],
+      storage.hostSessions?.listForUser(userId) ?? []
     ])
     return {
       user: toUser(user),
@@ -28,7 +29,8 @@ export function createExport ({ storage }: Pick<AccountsDependencies, 'storage'>
       personalTokens: personalTokens.map(token => ({ ...toPersonalToken(token), revokedAt: token.revokedAt })),
       links: links.map(({ purpose, email, createdAt, expiresAt }) => ({ purpose, email, createdAt, expiresAt })),
       mails: mails.map(({ kind, recipient, data: { epoch: _, ...data }, locale, attempts, createdAt, dueAt }) => ({ kind, recipient, data, locale, attempts, createdAt, dueAt })),
-      basicUses: basicUses.map(({ userId: _, ...use }) => use)
+      basicUses: basicUses.map(({ userId: _, ...use }) => use),
+      hostSessions: hostSessions.map(({ data, expiresAt }) => ({ data: JSON.parse(data) as unknown, expiresAt }))
     }
   }
 }

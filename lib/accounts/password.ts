@@ -66,10 +66,13 @@ export function createPasswordChanges ({ settings, storage, passwords, tokenEndi
       if (!fits || user === null) throw new FST_ACCOUNTS_PASSWORD_WRONG()
       const digest = await passwords.hash(newPassword)
       const remember = await remembers(readPresented(request)[0]?.sessionId)
+      await hooks.before('beforeSignIn', { user: toUser(user), request })
       const done = await replace(user, digest, 'change', changed => signIn.prepare(changed, request, remember), request)
       // Another change came first, so the password that was proved is no longer the current one.
       if (done === null) throw new FST_ACCOUNTS_PASSWORD_WRONG()
-      return signIn.issue(done.changed, done.session!)
+      const issued = signIn.issue(done.changed, done.session!)
+      await hooks.after('afterSignIn', { user: issued.user, session: issued.session, request })
+      return issued
     },
 
     async set (userId, newPassword, request) {

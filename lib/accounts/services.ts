@@ -1,4 +1,5 @@
 import type { Accounts, SignedIn } from '../../types/accounts.ts'
+import type { HostSessions } from '../../types/host-sessions.ts'
 import { now } from '../clock.ts'
 import { FST_ACCOUNTS_MAIL_UNSUPPORTED, FST_ACCOUNTS_OWNER_UNSUPPORTED, FST_ACCOUNTS_PERSONAL_TOKENS_OFF } from '../errors.ts'
 import type { PersonalTokenManagement } from '../personal-tokens/manage.ts'
@@ -36,11 +37,13 @@ export interface Duties {
   /** `null`: the legacy credentials are in its place. */
   readonly setupCode: string | null
   readonly basicUsage: BasicUsage
+  readonly hostSessions: HostSessions | null
   readonly policies: Accounts['policies']
+  readonly diagnose: Accounts['diagnose']
 }
 
 /** What a host calls as `app.accounts`. */
-export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode, basicUsage, policies }: Duties): Accounts {
+export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode, basicUsage, hostSessions, policies, diagnose }: Duties): Accounts {
   return {
     async register (input, { request = null } = {}) {
       const issued = await register(input, request)
@@ -93,7 +96,9 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
       setupCode: async () => owner === null || await owner.isClaimed() ? null : setupCode
     },
     basicUsage,
+    hostSessions,
     policies,
+    diagnose,
     addHook: hooks.add
   }
 }

@@ -62,6 +62,7 @@ export function createUsers ({ storage, passwords, throttle, changes, signOut, t
       await stores.oneTimeTokens?.deleteForUser(id)
       await stores.outbox?.deleteForUser(id)
       await stores.basicUses?.deleteAllForUser(id)
+      await stores.hostSessions?.deleteForUser(id)
       const endedTokens = await stores.personalTokens?.deleteAllForUser(id) ?? []
       return { deleted: outcome === 'deleted', ended: await stores.sessions.deleteAllForUser(id), endedTokens }
     })

@@ -1,7 +1,9 @@
+import type { SecretFacts } from '../../types/diagnosis.ts'
 import type { AccountsOptions } from '../../types/options.ts'
 import type { Duration } from '../../types/policy.ts'
 import type { Storage } from '../../types/storage.ts'
 import { DURATION_FORMAT, parseDuration } from '../duration.ts'
+import { describeSecrets } from '../tokens/secret-facts.ts'
 import { createKeyRing, type KeyRing } from '../tokens/secrets.ts'
 import { resolveBasic, type BasicSettings } from './basic.ts'
 import { resolveCookies, type CookieSettings } from './cookies.ts'
@@ -20,6 +22,7 @@ export interface Settings {
   readonly audience: string
   readonly appPath: string
   readonly keys: KeyRing
+  readonly secretFacts: SecretFacts
   readonly storage: Storage
   readonly accessTokenTtl: number
   readonly refreshTokenTtl: number
@@ -68,6 +71,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
     audience: claim(options.audience, appUrl, 'audience'),
     appPath: trimSlash(url.pathname),
     keys: createKeyRing(options),
+    secretFacts: describeSecrets(options),
     storage,
     accessTokenTtl: access,
     refreshTokenTtl: idle,

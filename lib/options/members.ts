@@ -23,7 +23,7 @@ const KNOWN = {
   throttle: ['free', 'limit'],
   rateLimit: ['max', 'maxSensitive', 'window'],
   routes: ['prefix'],
-  hooks: ['beforeRegister', 'afterRegister', 'beforeLogin', 'afterLogin', 'loginFailed', 'authorize', 'sessionRefreshed', 'sessionReused', 'sessionRevoked', 'passwordChanged', 'personalTokenCreated', 'personalTokenRefused', 'mailFailed']
+  hooks: ['beforeRegister', 'afterRegister', 'beforeLogin', 'afterLogin', 'loginFailed', 'beforeSignIn', 'afterSignIn', 'afterSignOut', 'authorize', 'sessionRefreshed', 'sessionReused', 'sessionRevoked', 'passwordChanged', 'personalTokenCreated', 'personalTokenRefused', 'mailFailed']
 } as const
 
 export const HOOK_NAMES: readonly AccountsHookName[] = KNOWN.hooks

@@ -55,11 +55,32 @@ export function isBehindUnknownProxy (request: FastifyRequest): boolean {
   return family !== 0 && LOCAL.check(address, family === 4 ? 'ipv4' : 'ipv6')
 }
 
-/** Whether `trustProxy` is `true`, which Fastify tells to nobody but itself. */
-export function trustsEverybody (app: FastifyInstance): boolean {
+/** Addresses that are nobody's (RFC 5737, RFC 3849): who trusts these trusts everybody. */
+const STRANGERS = ['203.0.113.7', '2001:db8::7']
+
+/** Whose `x-forwarded-for` says who the client is, by `trustProxy`, which Fastify tells to nobody but itself. */
+export function trustedProxies (app: FastifyInstance): 'nobody' | 'hops' | 'some' | 'everybody' {
+  const trusted = readTrustProxy(app)
+  if (trusted === undefined || trusted === null || trusted === false || trusted === '') return 'nobody'
+  if (trusted === true) return 'everybody'
+  if (typeof trusted === 'number') return trusted === 0 ? 'nobody' : 'hops'
+  // A list can't hold all addresses: Fastify refuses a network that has them.
+  return typeof trusted === 'function' && STRANGERS.some(address => isTrusted(trusted, address)) ? 'everybody' : 'some'
+}
+
+/** Far behind the first proxy: a function may count hops. */
+function isTrusted (trust: Function, address: string): boolean {
+  try {
+    return Boolean(trust(address, 99))
+  } catch {
+    return false
+  }
+}
+
+function readTrustProxy (app: FastifyInstance): unknown {
   for (let instance: object | null = app; instance !== null; instance = Object.getPrototypeOf(instance) as object | null) {
     const options = Object.getOwnPropertySymbols(instance).find(({ description }) => description === 'fastify.options')
-    if (options !== undefined) return (instance as Record<symbol, { readonly trustProxy?: unknown } | undefined>)[options]?.trustProxy === true
+    if (options !== undefined) return (instance as Record<symbol, { readonly trustProxy?: unknown } | undefined>)[options]?.trustProxy
   }
-  return false
+  return undefined
 }

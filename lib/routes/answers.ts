@@ -8,6 +8,13 @@ export function sendJson (reply: FastifyReply, body: object): FastifyReply {
   return reply.type('application/json; charset=utf-8').send(JSON.stringify(body))
 }
 
+/** What Fastify itself writes on our routes: the error that is left when a hook of the host's fails while an answer is sent. */
+export function serialize (value: unknown): string {
+  if (!(value instanceof Error)) return JSON.stringify(value)
+  const { statusCode, code, error, message } = value as Error & { readonly statusCode?: number, readonly code?: string, readonly error?: string }
+  return JSON.stringify({ statusCode, code, error, message })
+}
+
 /** Answer every error of our routes in Fastify's shape, whatever error handler the host has. */
 export function answerError (hooks: Hooks, thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = toAnswerable(thrown)

@@ -19,10 +19,11 @@ import { isSafe, refuseDuplicates, type OriginGuard } from '../requests/origin.t
 import type { LimitRate } from '../requests/rate-limit.ts'
 import type { Cookies } from '../sessions/cookies.ts'
 import type { Devices } from '../sessions/devices.ts'
+import type { Leave } from '../sessions/leave.ts'
 import type { ReadPresented } from '../sessions/presented.ts'
 import type { Refresh } from '../sessions/rotation.ts'
 import type { SignOut } from '../sessions/sign-out.ts'
-import { answerError } from './answers.ts'
+import { answerError, serialize } from './answers.ts'
 import { addBasic } from './basic.ts'
 import { addEmail } from './email.ts'
 import { addLogin } from './login.ts'
@@ -62,6 +63,7 @@ export interface RoutesDependencies {
   readonly readPresented: ReadPresented
   readonly cookies: Cookies
   readonly devices: Devices
+  readonly leave: Leave
   readonly hooks: Hooks
   readonly originGuard: OriginGuard
   /** `null`: requests are not counted. */
@@ -85,7 +87,7 @@ export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDep
     parseJsonBody(request.headers['content-type'], body))
   // Last of all: also what a hook of the host's has set on this route ends here.
   scope.addHook('onRoute', route => {
-    Object.assign(route, { bodyLimit: BODY_LIMIT, attachValidation: false, errorHandler, validatorCompiler: () => () => true, serializerCompiler: () => JSON.stringify })
+    Object.assign(route, { bodyLimit: BODY_LIMIT, attachValidation: false, errorHandler, validatorCompiler: () => () => true, serializerCompiler: () => serialize })
   })
   scope.addHook('onRequest', async (request, reply) => {
     reply.header('cache-control', 'no-store')

@@ -3,7 +3,7 @@ import type { RoutesDependencies } from './index.ts'
 import { addRoute } from './route.ts'
 import { NoContent } from './schemas.ts'
 
-export function addLogout (app: FastifyInstance, { cookies, originGuard, readPresented, signOut }: RoutesDependencies): void {
+export function addLogout (app: FastifyInstance, { leave, originGuard, readPresented, signOut }: RoutesDependencies): void {
   addRoute(app, {
     method: 'POST',
     url: '/logout',
@@ -16,7 +16,7 @@ export function addLogout (app: FastifyInstance, { cookies, originGuard, readPre
       for (const { sessionId } of presented) originGuard.checkForSession(request, sessionId)
       // The server first: while it can't be reached the cookies stay, so that the click can be repeated.
       for (const { userId, sessionId } of presented) await signOut.end(userId, sessionId, 'signed-out', request)
-      cookies.clear(reply)
+      await leave(reply)
       return null
     }
   })

@@ -5,7 +5,7 @@ import { addRoute } from './route.ts'
 import { ChangeMeBody, DeleteMeBody, ExportAnswer, NoContent, UserAnswer } from './schemas.ts'
 import { sendCsrfToken } from './signed-in.ts'
 
-export function addMe (app: FastifyInstance, { guard, accounts, users, cookies, devices, originGuard }: RoutesDependencies): void {
+export function addMe (app: FastifyInstance, { guard, accounts, users, devices, leave, originGuard }: RoutesDependencies): void {
   addRoute(app, {
     method: 'GET',
     url: '/me',
@@ -61,7 +61,7 @@ export function addMe (app: FastifyInstance, { guard, accounts, users, cookies, 
     errors: [401, 403, 409, 413, 415],
     async handle (request, reply, { password }) {
       await users.deleteOwn(request.principal!.user.id, password, request)
-      cookies.clear(reply)
+      await leave(reply)
       devices.forget(reply)
       return null
     }

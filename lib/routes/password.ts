@@ -20,7 +20,7 @@ export function addPassword (app: FastifyInstance, dependencies: RoutesDependenc
     }
   })
 
-  const { recovery, originGuard, cookies, readPresented } = dependencies
+  const { recovery, originGuard, leave, readPresented } = dependencies
   if (recovery === null) return
 
   addMailRequest(app, originGuard, { url: '/password/forgot', summary: 'Mail a link to set another password, if the address has an account', ask: recovery.forgot })
@@ -37,7 +37,7 @@ export function addPassword (app: FastifyInstance, dependencies: RoutesDependenc
       originGuard.checkWithoutSession(request)
       const { id } = await recovery.reset(token, password, request)
       // What this browser still holds of the account is dead.
-      if (readPresented(request).some(({ userId }) => userId === id)) cookies.clear(reply)
+      if (readPresented(request).some(({ userId }) => userId === id)) await leave(reply)
       return null
     }
   })

@@ -123,6 +123,7 @@ export const ExportAnswer = Type.Object({
   })),
   personalTokens: Type.Array(Type.Object({ ...PersonalTokenFields, revokedAt: OrNull(Time) })),
   links: Type.Array(Type.Object({ purpose: Type.String(), email: Type.String(), createdAt: Time, expiresAt: Time })),
+  hostSessions: Type.Array(Type.Object({ data: Type.Unknown(), expiresAt: Time })),
   mails: Type.Array(Type.Object({
     kind: Type.String(),
     recipient: Type.String(),

@@ -5,7 +5,7 @@ import type { RoutesDependencies } from './index.ts'
 import { addRoute } from './route.ts'
 import { NoContent, SessionsAnswer } from './schemas.ts'
 
-export function addSessions (app: FastifyInstance, { guard, accounts, cookies, signOut }: RoutesDependencies): void {
+export function addSessions (app: FastifyInstance, { guard, accounts, leave, signOut }: RoutesDependencies): void {
   const byCookie = guard({ via: 'cookie' })
 
   addRoute(app, {
@@ -32,7 +32,7 @@ export function addSessions (app: FastifyInstance, { guard, accounts, cookies, s
       const { user, session } = caller(request)
       const { id } = request.params as { id: string }
       if (!/^[\w-]{24}$/.test(id) || !await signOut.end(user.id, id, 'ended-by-user', request)) throw new FST_ACCOUNTS_SESSION_NOT_FOUND()
-      if (id === session.id) cookies.clear(reply)
+      if (id === session.id) await leave(reply)
       return null
     }
   })

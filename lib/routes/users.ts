@@ -4,7 +4,7 @@ import { addRoute } from './route.ts'
 import { ChangeUserBody, NoContent, UserAnswer, UsersAnswer, UsersQuery } from './schemas.ts'
 
 /** Users as owners and admins manage them. */
-export function addUsers (app: FastifyInstance, { guard, accounts, administration, cookies }: RoutesDependencies): void {
+export function addUsers (app: FastifyInstance, { guard, accounts, administration, leave }: RoutesDependencies): void {
   if (administration === null) {
     app.log.info('fastify-accounts: the users store has no list, so there are no routes to manage users')
     return
@@ -35,7 +35,7 @@ export function addUsers (app: FastifyInstance, { guard, accounts, administratio
     async handle (request, reply, body) {
       const { actor, id } = partiesOf(request)
       const user = await administration.change(actor, id, body, request)
-      if (user.disabled) clearOwn(request, reply)
+      if (user.disabled) await leaveOwn(request, reply)
       return { user }
     }
   })
@@ -50,15 +50,15 @@ export function addUsers (app: FastifyInstance, { guard, accounts, administratio
     async handle (request, reply) {
       const { actor, id } = partiesOf(request)
       await administration.endSessions(actor, id, request)
-      clearOwn(request, reply)
+      await leaveOwn(request, reply)
       return null
     }
   })
 
   /** Who has ended their own session is signed out. */
-  function clearOwn (request: FastifyRequest, reply: FastifyReply): void {
+  async function leaveOwn (request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const { actor, id } = partiesOf(request)
-    if (actor.id === id) cookies.clear(reply)
+    if (actor.id === id) await leave(reply)
   }
 }
 

@@ -1,5 +1,6 @@
 import fastifyCookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { CookieFacts } from '../../types/diagnosis.ts'
 import { now } from '../clock.ts'
 import { FST_ACCOUNTS_COOKIE_DUPLICATE, FST_ACCOUNTS_COOKIE_TOO_LARGE } from '../errors.ts'
 import type { Settings } from '../options/index.ts'
@@ -8,6 +9,8 @@ import { createReadCookie, DUPLICATE, type ReadCookie } from '../requests/cookie
 import type { Minted } from '../tokens/tokens.ts'
 
 export interface Cookies {
+  /** The access and the refresh cookie, but for their values. */
+  readonly facts: readonly CookieFacts[]
   readonly readAccess: ReadCookie
   readonly readRefresh: ReadCookie
   readonly readDevice: ReadCookie
@@ -66,6 +69,7 @@ export async function createCookies (app: FastifyInstance, settings: Pick<Settin
   }
 
   return {
+    facts: [access, refresh].map(({ name, attributes: { path } }) => ({ name, path, domain: domain ?? null, secure, sameSite })),
     readAccess,
     readRefresh,
     readDevice: createReadCookie(device.name),

@@ -13,7 +13,7 @@ const KEEP_TOKENS_MS = 30 * 24 * 3_600_000
 const KEEP_BASIC_USES_MS = 400 * 24 * 3_600_000
 
 /** Forget what ended long ago, and write of what ends soon, now and then; the returned function stops it. */
-export function startHousekeeping (storage: Pick<GuardedStorage, 'sessions' | 'personalTokens' | 'throttles' | 'oneTimeTokens' | 'basicUses'>, notices: (() => Promise<void>) | null): () => void {
+export function startHousekeeping (storage: Pick<GuardedStorage, 'sessions' | 'personalTokens' | 'throttles' | 'oneTimeTokens' | 'basicUses' | 'hostSessions'>, notices: (() => Promise<void>) | null): () => void {
   const schedule = (): NodeJS.Timeout => setTimeout(() => {
     // A failure has been reported by the boundary, and the next turn does the same work.
     const at = new Date(now())
@@ -23,6 +23,7 @@ export function startHousekeeping (storage: Pick<GuardedStorage, 'sessions' | 'p
     storage.basicUses?.deleteUnused(new Date(now() - KEEP_BASIC_USES_MS)).catch(() => {})
     storage.throttles?.deleteForgotten(at).catch(() => {})
     storage.oneTimeTokens?.deleteExpired(at).catch(() => {})
+    storage.hostSessions?.deleteExpired(at).catch(() => {})
     timer = schedule()
   }, EVERY_MS * (0.5 + randomFraction())).unref()
   let timer = schedule()

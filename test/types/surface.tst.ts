@@ -1,8 +1,10 @@
+import session, { type SessionStore } from '@fastify/session'
 import Fastify from 'fastify'
 import { describe, expect, test } from 'tstyche'
 import accounts, { formatPolicies, optionsFromEnv } from '../../lib/index.ts'
+import { sessionStore, type SessionStoreOptions } from '../../lib/adapters/fastify-session/index.ts'
 import { sqliteStorage, type SqliteStorage } from '../../lib/adapters/kysely/index.ts'
-import type { AccountsEvent, AccountsOptions, Check, CookiePrincipal, Guard, ListedSession, PasswordOptions, Policy, Principal, RoutePolicy, Secrets, Session, SignedIn, Storage, User, UserList, UserStore } from '../../lib/index.ts'
+import type { AccountsEvent, AccountsFacts, AccountsOptions, Check, CookiePrincipal, Guard, HostSessionOwner, ListedSession, PasswordOptions, Policy, Principal, RoutePolicy, Secrets, Session, SignedIn, Storage, User, UserList, UserStore } from '../../lib/index.ts'
 
 declare module 'fastify' {
   interface AccountsUser { readonly plan: 'free' | 'paid' }
@@ -66,6 +68,7 @@ describe('decorators', () => {
     expect(app.get).type.not.toBeCallableWith('/', { config: { accounts: { liveness: 'lively' } } }, async () => '')
     app.addHook('onRoute', route => { route.config = { ...route.config, accounts: false } })
     expect(app.accounts.policies()).type.toBe<RoutePolicy[]>()
+    expect(app.accounts.diagnose()).type.toBe<Promise<AccountsFacts>>()
     expect(formatPolicies).type.toBeCallableWith(app.accounts.policies())
     expect(formatPolicies([])).type.toBe<string>()
   })
@@ -130,5 +133,21 @@ describe('services', () => {
     app.accounts.addHook('authorize', principal => principal.user.disabled)
     expect(app.accounts.addHook).type.not.toBeCallableWith('beforeLunch', () => {})
     expect(app.accounts.addHook).type.not.toBeCallableWith('authorize', () => 'yes')
+  })
+})
+
+describe('sessions of @fastify/session', () => {
+  test('the store is one for it, and knows its options', () => {
+    expect(sessionStore(app)).type.toBe<SessionStore>()
+    expect(app.register).type.toBeCallableWith(session, { secret: 'x', store: sessionStore(app, { keep: ['cart'], ttl: '2h' }) })
+    expect<SessionStoreOptions>().type.not.toBeAssignableFrom<{ keep: 'cart' }>()
+  })
+
+  test('a request tells to whom its session belongs, and both kinds of session keep their types', () => {
+    app.get('/cart', async (request, reply) => {
+      expect(request.session.accountSession).type.toBe<HostSessionOwner | null | undefined>()
+      expect(reply.signIn({ id: 'x' })).type.toBe<Promise<Session>>()
+      return ''
+    })
   })
 })

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely'
 import type { Storage } from '../../../types/storage.ts'
 import { FST_ACCOUNTS_OPTION_INVALID } from '../../errors.ts'
 import { DIALECTS, type DialectName } from './dialects.ts'
+import { inspect } from './inspection.ts'
 import { checkMigrations, migrateToLatest, type MigrateOptions, type Target } from './migrations.ts'
 import { checkKnown, checkNaming, createNamingPlugin, type Naming } from './naming.ts'
 import { createPostgresFeed, type ListenConfig } from './postgres-feed.ts'
@@ -27,7 +28,7 @@ export interface KyselyOptions extends Naming, MigrateOptions {
 export async function kyselyStorage (db: Kysely<any>, options: KyselyOptions): Promise<Storage> {
   const target = createTarget(db, options)
   await checkMigrations(target, options)
-  const stores = createStores(target.db, target.dialect)
+  const stores = { ...createStores(target.db, target.dialect), inspect: async () => await inspect(target) }
   if (options.listen === undefined) return stores
   const feed = createPostgresFeed(target.db, channelOf(target.naming), options.listen)
   await feed.started

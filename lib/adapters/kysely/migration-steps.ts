@@ -144,6 +144,22 @@ export function createMigrationSteps ({ dialect, naming }: Target): Record<strin
           .execute()
         await index(db, 'accounts_basic_uses_last').on('accounts_basic_uses').column('last_used_at').execute()
       }
+    },
+
+    '0006-host-sessions': {
+      async up (db: Kysely<Tables>) {
+        await db.schema.createTable('accounts_host_sessions')
+          .addColumn('digest', 'text', column => column.primaryKey())
+          .addColumn('user_id', 'text')
+          .addColumn('session_id', 'text')
+          .addColumn('data', 'text')
+          .addColumn('expires_at', types.time, column => column.notNull())
+          .execute()
+        for (const column of ['user_id', 'session_id'] as const) {
+          await index(db, `accounts_host_sessions_${column}`).on('accounts_host_sessions').column(column).where(column, 'is not', null).execute()
+        }
+        await index(db, 'accounts_host_sessions_expires').on('accounts_host_sessions').column('expires_at').execute()
+      }
     }
   }
 }

@@ -58,7 +58,7 @@ function lookForOurTables (db: Kysely<Tables>, naming: Naming): Kysely<Tables> {
 }
 
 /** Where tables go without a schema. Not told, Kysely takes tables of the same name in any schema for ours. */
-async function findSchema ({ dialect }: Target, db: Kysely<Tables>): Promise<string | null> {
+export async function findSchema ({ dialect }: Target, db: Kysely<Tables>): Promise<string | null> {
   if (dialect.name === 'sqlite') return null
   const { rows: [row] } = await sql<{ schema: string | null }>`select current_schema() as schema`.execute(db)
   return row?.schema ?? null
@@ -78,7 +78,7 @@ function namingArguments ({ schema, tablePrefix }: Naming): string {
   return (schema === undefined ? '' : ` --schema ${schema}`) + (tablePrefix === undefined ? '' : ` --table-prefix ${tablePrefix}`)
 }
 
-async function findPending (target: Target): Promise<{ readonly pending: string[], readonly isEmpty: boolean }> {
+export async function findPending (target: Target): Promise<{ readonly pending: string[], readonly isEmpty: boolean }> {
   const migrations = await repeat(target.dialect, async () => await (await createMigrator(target, target.db)).getMigrations())
   const pending = migrations.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name)
   return { pending, isEmpty: pending.length === migrations.length }

@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect } from 'kysely'
 import type { RevocationFeed, Storage } from '../../../types/storage.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNOPENED, isAccountsError } from '../../errors.ts'
 import { createTarget } from './kysely.ts'
+import { inspect } from './inspection.ts'
 import { checkMigrations, migrateToLatest, type MigrateOptions, type Target } from './migrations.ts'
 import { checkKnown, type Naming } from './naming.ts'
 import { createPostgresFeed, type ListenConfig } from './postgres-feed.ts'
@@ -44,6 +45,7 @@ export async function postgresStorage (urlOrPool: string | PostgresPool, options
   return {
     ...stores,
     feed: feedOf(stores, feed),
+    inspect: async () => await inspect(target),
     async close () {
       await feed.close()
       await end()

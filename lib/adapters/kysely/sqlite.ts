@@ -6,6 +6,7 @@ import { Kysely, SqliteDialect, type SqliteDatabase, type SqliteStatement } from
 import type { Storage } from '../../../types/storage.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE, FST_ACCOUNTS_STORAGE_UNOPENED } from '../../errors.ts'
 import { sqliteDialect } from './dialects.ts'
+import { inspect } from './inspection.ts'
 import { checkMigrations, migrateToLatest, type MigrateOptions, type Target } from './migrations.ts'
 import { checkKnown } from './naming.ts'
 import { repeat } from './repeat.ts'
@@ -47,6 +48,7 @@ export async function sqliteStorage (file: string, options: SqliteOptions = {}):
   return {
     ...stores,
     feed: feedOf(stores, createSqliteFeed(database, checkPresence)),
+    inspect: async () => await inspect(target),
     close: async () => await target.db.destroy()
   }
 }
@@ -103,8 +105,8 @@ function prepareOnce (database: Database, checkPresence: () => void): SqliteData
   }
 }
 
-/** A session begins, goes on, was seen; a token was used; an attempt is counted. */
-const FLEETING = /^\s*(insert into "accounts_(sessions|throttles)"|delete from "accounts_throttles"|update "accounts_sessions" set\s+"?(generation|rotated_at|last_seen_at)|update "accounts_personal_tokens" set\s+last_used_at)/
+/** A session begins, goes on, was seen; a token was used; an attempt is counted; a host keeps something for a while. */
+const FLEETING = /^\s*(insert into "accounts_(sessions|throttles|host_sessions)"|delete from "accounts_throttles"|update "accounts_sessions" set\s+"?(generation|rotated_at|last_seen_at)|update "accounts_personal_tokens" set\s+last_used_at)/
 
 /**
  * A commit is written through to the disk before it is acknowledged, so that no power cut gives back an ended session, an

@@ -3,6 +3,7 @@ import type { RevocationFeed, Storage, Stores } from '../../../types/storage.ts'
 import { begin } from './alone.ts'
 import type { Dialect } from './dialects.ts'
 import { kyselyBasicUses } from './basic-uses.ts'
+import { kyselyHostSessions } from './host-sessions.ts'
 import { kyselyOneTimeTokens } from './one-time-tokens.ts'
 import { kyselyOutbox } from './outbox.ts'
 import { kyselyPersonalTokens } from './personal-tokens.ts'
@@ -21,7 +22,8 @@ const storesOn = (db: Kysely<Tables>, dialect: Dialect): Kept => ({
   oneTimeTokens: kyselyOneTimeTokens(db, dialect),
   throttles: kyselyThrottles(db, dialect),
   outbox: kyselyOutbox(db, dialect),
-  basicUses: kyselyBasicUses(db, dialect)
+  basicUses: kyselyBasicUses(db, dialect),
+  hostSessions: kyselyHostSessions(db, dialect)
 })
 
 /** The stores of one database, and how they work together. */

@@ -1,5 +1,5 @@
 import type { Generated, Selectable } from 'kysely'
-import type { OneTimePurpose, OneTimeTokenRecord, OutboxRecord, RevokeReason, SessionRecord, UserRecord } from '../../../types/storage.ts'
+import type { HostSessionRecord, OneTimePurpose, OneTimeTokenRecord, OutboxRecord, RevokeReason, SessionRecord, UserRecord } from '../../../types/storage.ts'
 import type { Dialect } from './dialects.ts'
 import type { PersonalTokensTable } from './personal-token-row.ts'
 
@@ -21,6 +21,7 @@ export interface Tables {
   accounts_throttles: ThrottlesTable
   accounts_outbox: OutboxTable
   accounts_basic_uses: BasicUsesTable
+  accounts_host_sessions: HostSessionsTable
   /** SQLite only. */
   accounts_changes: ChangesTable
 }
@@ -96,6 +97,15 @@ export interface BasicUsesTable {
   route: string
   last_used_at: Stored['time']
   last_used_address: string | null
+}
+
+interface HostSessionsTable {
+  digest: string
+  user_id: string | null
+  session_id: string | null
+  /** `null`: destroyed. */
+  data: string | null
+  expires_at: Stored['time']
 }
 
 /** What triggers note of revocations and changes of users, for the processes that hold verdicts in memory. */
@@ -188,4 +198,10 @@ export function toOutboxRecord (row: Selectable<OutboxTable>): OutboxRecord {
     createdAt: new Date(row.created_at),
     dueAt: new Date(row.due_at)
   }
+}
+
+/** Of a row that is not destroyed. */
+export function toHostSessionRecord (row: Selectable<HostSessionsTable>): HostSessionRecord {
+  const { digest, user_id: userId, session_id: sessionId, data } = row
+  return { digest, owner: userId === null || sessionId === null ? null : { userId, sessionId }, data: data!, expiresAt: new Date(row.expires_at) }
 }

@@ -11,7 +11,7 @@ const SESSION_COLUMNS = sql.raw('user_id, epoch, revoked_at, expires_at, idle_ex
 const sessionEnds = (isDistinctFrom: string) => sql.raw(`new.user_id <> old.user_id or new.epoch <> old.epoch
   or new.expires_at <> old.expires_at or new.idle_expires_at < old.idle_expires_at or new.revoked_at ${isDistinctFrom} old.revoked_at`)
 
-const SQLITE_NOW = sql.raw('cast(unixepoch(\'subsec\') * 1000 as integer)')
+export const SQLITE_NOW = sql.raw('cast(unixepoch(\'subsec\') * 1000 as integer)')
 
 /** SQLite has no way to tell other processes, so there is a log, which they read. */
 export async function createSqliteTriggers (db: Kysely<Tables>, naming: Naming): Promise<void> {

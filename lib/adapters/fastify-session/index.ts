@@ -1,0 +1,1 @@
+export { sessionStore, type SessionStoreOptions } from './session-store.ts'

@@ -1,0 +1,137 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import Fastify, { type FastifyServerOptions } from 'fastify'
+import t, { type Test } from 'tap'
+import { nodemailerMailer, type SmtpOptions } from '../lib/adapters/nodemailer/index.ts'
+import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
+import { FINDINGS } from '../lib/diagnosis/finding.ts'
+import { examine } from '../lib/diagnosis/index.ts'
+import type { AccountsOptions } from '../types/index.ts'
+import { createApp, databaseFile } from './support/app.ts'
+import { CERTIFICATE, KEY } from './support/certificate.ts'
+import { holdClock, SECOND } from './support/clock.ts'
+import { openPostgres, query, schemaName } from './support/postgres.ts'
+import { startSmtp } from './support/smtp.ts'
+import { connect } from './support/sqlite.ts'
+
+// Certificates of the tests are asked for.
+process.removeAllListeners('warning')
+
+const HTTPS = 'https://shop.example.com'
+const ALLOWED = { allowUnauthorizedCerts: true, pool: false } as const
+
+/** What doctor finds of a server, in short. */
+async function find (t: Test, options: Partial<AccountsOptions> = {}, fastify: FastifyServerOptions = {}): Promise<string[]> {
+  const { app } = await createApp(t, options, () => {}, Fastify(fastify))
+  const facts = await app.accounts.diagnose()
+  for (const secret of [options.secret, ...Object.values(options.secrets ?? {})].flat().filter(one => one !== undefined)) t.notMatch(JSON.stringify(facts), String(secret), 'no secret is among the facts')
+  return examine(facts, null).map(({ code, what }) => `${code}: ${what}`)
+}
+
+function matchAll (t: Test, found: readonly string[], expected: readonly RegExp[], title = 'and nothing else'): void {
+  t.equal(found.length, expected.length, title)
+  t.match(found, expected)
+}
+
+t.test('of a healthy server there is nothing to find, whatever it is made of', async t => {
+  const smtp = await startSmtp(t, { user: { name: 'shop', password: 'Pa55word-of-the-shop' } })
+  const mailer = () => nodemailerMailer({ host: smtp.host, port: smtp.port, requireTls: true, user: 'shop', password: 'Pa55word-of-the-shop', ...ALLOWED }, { from: 'shop@example.com' })
+  t.strictSame(await find(t), [], 'without a mailer, on localhost')
+  t.strictSame(await find(t, { storage: await sqliteStorage(databaseFile(t)), appUrl: HTTPS, mailer: mailer() }, { trustProxy: '10.0.0.0/8' }), [], 'SQLite')
+  t.strictSame(await find(t, { storage: await openPostgres(t), appUrl: HTTPS, mailer: mailer(), cookies: { domain: 'example.com' } }, { trustProxy: ['127.0.0.1', '::1'] }), [], 'PostgreSQL')
+  const secrets = { access: text(), refresh: text(), hash: text() }
+  t.strictSame(await find(t, { appUrl: HTTPS, secrets }, { https: { key: KEY, cert: CERTIFICATE } } as FastifyServerOptions), [], 'TLS of its own')
+  t.equal(smtp.messages.length, 0, 'no mail was sent')
+})
+
+const text = () => randomBytes(32).toString('base64url')
+
+t.test('D8 proxy: whom the server trusts to say who the client is', async t => {
+  const cases: ReadonlyArray<readonly [FastifyServerOptions['trustProxy'], RegExp | null]> = [
+    [true, /^proxy-trusts-everybody/], [() => true, /^proxy-trusts-everybody/], [address => address.includes(':'), /^proxy-trusts-everybody/],
+    [1 as unknown as string, /^proxy-hops/], [0 as unknown as string, /^proxy-unknown/], [(_address: string, hop: number) => hop < 1, null], ['loopback', null], [false, /^proxy-unknown/], [undefined, /^proxy-unknown/]
+  ]
+  for (const [trustProxy, expected] of cases) {
+    const found = await find(t, { appUrl: HTTPS }, trustProxy === undefined ? {} : { trustProxy })
+    matchAll(t, found, expected === null ? [] : [expected], String(trustProxy))
+  }
+})
+
+t.test('cookies: a domain that is everybody\'s, and plain http', async t => {
+  const trustProxy = '127.0.0.1'
+  for (const [appUrl, domain] of [['https://shop.co.uk', 'co.uk'], ['https://ada.github.io', 'github.io']] as const) {
+    matchAll(t, await find(t, { appUrl, cookies: { domain } }, { trustProxy }), [new RegExp(`^cookie-domain-public-suffix: cookies\\.domain is ${domain.replace('.', '\\.')},`)])
+  }
+  matchAll(t, await find(t, { appUrl: 'http://shop.example.com', cookies: { insecure: true } }), [/^cookies-insecure: .*http:\/\/shop\.example\.com/])
+})
+
+t.test('secrets: one for two purposes, one twice in a list, and a rotation that is under way', async t => {
+  const [one, other] = [text(), text()]
+  matchAll(t, await find(t, { secrets: { access: one, refresh: one, hash: other } }), [/^secret-shared: secrets\.access and secrets\.refresh/])
+  t.equal((await find(t, { secrets: { access: one, refresh: one, hash: one, session: one } })).length, 6)
+  t.strictSame(await find(t, { secrets: { access: one } }), [], 'what is left out is derived')
+  matchAll(t, await find(t, { secret: [one, other] }), [/^secret-rotation: Up to 2 /])
+  matchAll(t, await find(t, { secret: [one, Buffer.from(one)] }), [/^secret-repeated: secret names/, /^secret-rotation/])
+  matchAll(t, await find(t, { secrets: { access: other, hash: [one, one] } }), [/^secret-repeated: secrets\.hash names/, /^secret-rotation/])
+})
+
+t.test('the database: what it lacks, whether it answers, and the time that it has', async t => {
+  const file = databaseFile(t)
+  const storage = await sqliteStorage(file)
+  const { app } = await createApp(t, { storage })
+  const look = async () => examine(await app.accounts.diagnose(), null).map(({ code, what }) => `${code}: ${what}`)
+  const database = connect(t, file)
+  database.exec('drop index accounts_sessions_idle; drop trigger accounts_user_changed')
+  matchAll(t, await look(), [/^indexes-missing: .*\(accounts_sessions_idle\)/, /^triggers-missing: .*\(accounts_users\.accounts_user_changed\)/])
+  database.exec("delete from accounts_migrations where name like '0002%'; drop index accounts_users_created")
+  matchAll(t, await look(), [/^migrations-missing: .*\(0002-list-of-users\)/, /^indexes-missing: .*\(accounts_sessions_idle\)/, /^triggers/])
+  rmSync(file)
+  matchAll(t, await look(), [/^storage-failed: The storage could not be checked: .*accounts\.db is gone\.$/])
+
+  const schema = schemaName(t)
+  const postgres = (await createApp(t, { storage: await openPostgres(t, { schema }) })).app
+  await query(`drop index ${schema}.accounts_sessions_idle`)
+  t.match(examine(await postgres.accounts.diagnose(), null), [{ code: 'indexes-missing', severity: 'error', what: /accounts_sessions_idle/ }])
+
+  const clock = holdClock(t)
+  const { app: other } = await createApp(t, { storage: await openPostgres(t) })
+  const skew = async () => examine(await other.accounts.diagnose(), null)
+  clock.jump(4 * SECOND)
+  t.strictSame(await skew(), [])
+  clock.jump(4 * SECOND)
+  t.match(await skew(), [{ code: 'clock-skew', severity: 'warning', what: /^The clock of the database is 8 s behind the one here\.$/ }])
+  clock.jump(-16 * SECOND)
+  t.match(await skew(), [{ code: 'clock-skew', what: /8 s ahead of/ }])
+})
+
+t.test('parts of a host\'s own that do not tell how they are count as not checked', async t => {
+  const { inspect, ...storage } = await sqliteStorage(':memory:')
+  matchAll(t, await find(t, { storage, mailer: { send: async () => {} } }), [/^storage-unchecked/, /^mail-unchecked/])
+  matchAll(t, await find(t, { mailer: { send: async () => {}, verify: async () => { throw new TypeError('out of\nstamps\u001b[2J.') } } }), [/^mail-failed: No mail can be sent: out of stamps \[2J\.$/], 'in one line')
+})
+
+t.test('mail: a server that is down, has no TLS, takes no such login, or is somebody else', async t => {
+  const user = { name: 'shop', password: 'Pa55word-of-the-shop' }
+  const ask = async ({ port }: { port: number }, smtp: Partial<SmtpOptions>) => await find(t, { mailer: nodemailerMailer({ host: '127.0.0.1', port, pool: false, ...smtp }, { from: 'shop@example.com' }) })
+  const login = { user: user.name, password: 'wrong-Pa55word', ...ALLOWED }
+  matchAll(t, await ask(await startSmtp(t, { user }), login), [/^mail-failed: .*the login was refused 535/])
+  matchAll(t, await ask(await startSmtp(t, { tls: 'none' }), { requireTls: true }), [/^mail-failed: .*STARTTLS/i])
+  matchAll(t, await ask(await startSmtp(t), { requireTls: true }), [/^mail-failed: .*self[- ]signed certificate/])
+  const smtp = await startSmtp(t, { user })
+  smtp.trouble({ refuse: 'connect', code: 554, reply: 'go \u001b[2J away' })
+  const [refused] = await ask(smtp, login)
+  t.match(refused, /^mail-failed: .*554 go .*away/)
+  t.notMatch(refused, '\u001b')
+  await smtp.stop()
+  const [down] = await ask(smtp, login)
+  t.match(down, /^mail-failed: .*ECONNREFUSED/)
+  t.notMatch(down, login.password)
+})
+
+t.test('the README lists every finding, and no other', async t => {
+  const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8')
+  const section = readme.slice(readme.indexOf('### doctor'), readme.indexOf('## TypeScript'))
+  const documented = [...section.matchAll(/^\| `([a-z-]+)` \| (ok|warning|error) \|/gm)].map(([, code, severity]) => [code, severity])
+  t.strictSame(documented, Object.entries(FINDINGS).map(([code, { severity }]) => [code, severity]))
+})
