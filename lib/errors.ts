@@ -88,6 +88,7 @@ export const FST_ACCOUNTS_BODY_TOO_LARGE = refusal('FST_ACCOUNTS_BODY_TOO_LARGE'
 export const FST_ACCOUNTS_MEDIA_TYPE_UNSUPPORTED = refusal('FST_ACCOUNTS_MEDIA_TYPE_UNSUPPORTED', 'The body must be application/json in UTF-8', 415)
 export const FST_ACCOUNTS_LAST_OWNER = refusal('FST_ACCOUNTS_LAST_OWNER', 'The last active owner must stay one', 409)
 export const FST_ACCOUNTS_OWNER_EXISTS = refusal('FST_ACCOUNTS_OWNER_EXISTS', 'There is an owner already', 409)
+export const FST_ACCOUNTS_USER_EXISTS = refusal('FST_ACCOUNTS_USER_EXISTS', 'An account with this id exists already', 409)
 export const FST_ACCOUNTS_EMAIL_TAKEN = refusal('FST_ACCOUNTS_EMAIL_TAKEN', 'This e-mail address has an account already', 409)
 export const FST_ACCOUNTS_USERNAME_TAKEN = refusal('FST_ACCOUNTS_USERNAME_TAKEN', 'This user name is taken', 409)
 export const FST_ACCOUNTS_PERSONAL_TOKEN_LIMIT_REACHED = createError<[number]>('FST_ACCOUNTS_PERSONAL_TOKEN_LIMIT_REACHED', 'A user has at most %d live personal tokens', 409, Error, false)

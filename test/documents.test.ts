@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import swagger from '@fastify/swagger'
 import Fastify from 'fastify'
@@ -15,10 +15,28 @@ const examples = readdirSync(join(ROOT, 'examples'), { recursive: true, encoding
   .filter(path => path.endsWith('.js'))
   .map(path => readFileSync(join(ROOT, 'examples', path), 'utf8'))
 
-t.test('every snippet of the README stands in an example, to the letter', async t => {
-  const snippets = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map(match => match[1]!)
-  t.ok(snippets.length >= 7)
-  for (const snippet of snippets) t.ok(examples.some(example => example.includes(snippet)), snippet.trim().split('\n', 1)[0]!)
+const guides = readdirSync(join(ROOT, 'docs')).map(name => `docs/${name}`)
+
+t.test('every snippet of the README and of the guides stands in an example, to the letter', async t => {
+  for (const document of ['README.md', ...guides]) {
+    const snippets = [...readFileSync(join(ROOT, document), 'utf8').matchAll(/```js\n([\s\S]*?)```/g)].map(match => match[1]!)
+    t.ok(snippets.length >= (document === 'README.md' ? 7 : document === 'docs/architecture.md' ? 0 : 1), document)
+    for (const snippet of snippets) t.ok(examples.some(example => example.includes(snippet)), `${document}: ${snippet.trim().split('\n', 1)[0]!}`)
+  }
+})
+
+t.test('every guide is linked from the README, and what the guides and it link to in this repository is there', async t => {
+  for (const guide of guides) t.ok(readme.includes(`](${guide})`), guide)
+  const headings = (text: string) => [...text.matchAll(/^#+ (.+)$/gm)].map(match => match[1]!.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-'))
+  for (const document of ['README.md', ...guides]) {
+    const text = readFileSync(join(ROOT, document), 'utf8')
+    for (const [, target] of text.matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
+      const [path, anchor] = target!.split('#') as [string, string?]
+      const linked = path === '' ? join(ROOT, document) : join(ROOT, document, '..', path)
+      t.ok(existsSync(linked), `${document}: ${target!}`)
+      if (anchor !== undefined) t.ok(headings(readFileSync(linked, 'utf8')).includes(anchor), `${document}: ${target!}`)
+    }
+  }
 })
 
 t.test('the curl lines of the README are those that the quickstart prints', async t => {

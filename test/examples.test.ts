@@ -165,16 +165,16 @@ t.test('hooks: the example refuses, audits and tells', async t => {
 
 t.test('old hashes: the example lets in who came from the old system, by scrypt and by bcrypt', async t => {
   const { sqliteStorage } = await import(join(ROOT, 'dist/lib/adapters/kysely/index.js')) as { sqliteStorage: (file: string) => Promise<Storage> }
-  const { build, importPeople } = await import(join(folder, 'examples/old-hashes/server.js')) as { build: Build, importPeople: (storage: Storage, people: readonly object[]) => Promise<void> }
+  const { build, importPeople } = await import(join(folder, 'examples/old-hashes/server.js')) as { build: Build, importPeople: (app: FastifyInstance, people: readonly object[]) => Promise<void> }
   const storage = await sqliteStorage(':memory:')
   const salt = randomBytes(16)
-  await importPeople(storage, [
+  const app = await build({ ...OPTIONS, storage })
+  t.teardown(async () => { await app.close() })
+  await importPeople(app, [
     { email: 'Ada@example.com', name: 'Ada', digest: `scrypt:${salt.toString('hex')}:${scryptSync(PASSWORD, salt, 32).toString('hex')}` },
     { email: 'bob@example.com', name: 'Bob', digest: await bcrypt.hash(PASSWORD, 4) },
     { email: 'eve@example.com', name: 'Eve', digest: 'crypt:x' }
   ])
-  const app = await build({ ...OPTIONS, storage })
-  t.teardown(async () => { await app.close() })
   const login = async (email: string, password: string) => (await createClient(app).post('/auth/login', { email, password })).statusCode
   for (const [email, password, expected] of [['ada@example.com', OTHER_PASSWORD, 401], ['ada@example.com', PASSWORD, 200], ['bob@example.com', PASSWORD, 200], ['eve@example.com', PASSWORD, 401]] as const) {
     t.equal(await login(email, password), expected, email)

@@ -108,6 +108,27 @@ t.test('@fastify/auth: with run: "all" an alternative that refuses does not take
   t.strictSame((await browser.get('/route')).json(), { via: 'cookie', email: 'ada@example.com' })
 })
 
+t.test('a session that reply.signIn begins is as fresh as the proof that the host has seen, and no fresher', async t => {
+  const clock = holdClock(t)
+  const { app, client } = await createApp(t, {}, app => {
+    const { users } = app.accounts
+    app.post('/sso', async (request, reply) => await reply.signIn((await users.findByEmail('ada@example.com'))!, { authenticatedAt: new Date((request.body as { at: number }).at) }))
+    app.get('/transfer', { onRequest: app.guard({ fresh: '5m' }) }, async () => ({}))
+  })
+  await app.accounts.users.create({ email: 'ada@example.com' })
+  const now = Date.now()
+  for (const [at, statusCode] of [[now - 6 * MINUTE, 401], [0, 401], [now - 4 * MINUTE, 200], [now + HOUR, 200]] as const) {
+    const browser = client()
+    t.equal((await browser.post('/sso', { at })).statusCode, 200)
+    t.equal((await browser.get('/transfer')).statusCode, statusCode)
+  }
+  const early = client()
+  await early.post('/sso', { at: now + HOUR })
+  clock.advance(6 * MINUTE)
+  t.equal((await early.get('/transfer')).statusCode, 401, 'a moment to come is this one')
+  for (const at of ['yesterday', -1]) t.match((await client().post('/sso', { at })).json(), { code: 'FST_ACCOUNTS_INPUT_INVALID', statusCode: 400 })
+})
+
 t.test('reply.signIn begins a session in a host\'s own route, and reply.signOut ends it', async t => {
   const { app, client, signedUp } = await createApp(t, {}, app => {
     app.post('/sso', async (request, reply) => {

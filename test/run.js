@@ -18,7 +18,7 @@ const tapArguments = process.argv.slice(2)
 const ON_POSTGRES_TOO = [
   'basic', 'cookies', 'emails', 'fastify-session', 'fastify-session.ends', 'fastify-session.faults', 'hooks', 'hooks.events', 'liveness', 'liveness.signal', 'liveness.stateless', 'login', 'outbox', 'outbox.faults', 'outbox.servers', 'owner', 'personal-tokens', 'personal-tokens.life', 'personal-tokens.mail',
   'policies', 'policies.compositions', 'recovery', 'rotation', 'rotation.acknowledgement', 'rotation.tokens', 'sessions',
-  'throttle', 'throttle.devices', 'users', 'users.races', 'users.services'
+  'throttle', 'throttle.devices', 'users', 'users.import', 'users.races', 'users.services'
 ].map(name => `test/${name}.test.ts`)
 
 let counts = NOT_RUN

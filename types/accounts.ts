@@ -3,32 +3,16 @@ import type { AccountExport } from './account-export.ts'
 import type { AccountsFacts } from './diagnosis.ts'
 import type { AccountsHookName, AccountsHooks } from './hooks.ts'
 import type { HostSessions } from './host-sessions.ts'
+import type { ImportedAccount, NewAccount, Registration } from './new-account.ts'
 import type { Duration, RoutePolicy } from './policy.ts'
 import type { CreatedPersonalToken, NewPersonalToken, PersonalTokenUpdate } from './personal-tokens.ts'
 import type { ListedSession, PersonalToken, Session, User } from './principal.ts'
 import type { BasicUseRecord, UserChange } from './storage.ts'
 
+export type { ImportedAccount, NewAccount, Registration } from './new-account.ts'
+
 /** The request on whose behalf a service acts: its address, user agent and presented session. */
 export interface ServiceContext { readonly request?: FastifyRequest | null }
-
-export interface Registration {
-  readonly email: string
-  readonly password: string
-  readonly username?: string
-  readonly name?: string
-}
-
-/** An account that somebody else makes: without a password nobody logs in to it until one is set. */
-export interface NewAccount extends Omit<Registration, 'password'> {
-  readonly password?: string
-  /**
-   * At most 32 different ones, each of 1 to 64 small letters, digits, `.`, `_`, `:`, `-`, and a letter first. To the package
-   * itself `owner` and `admin` mean something: they manage users, and one owner always stays.
-   */
-  readonly roles?: readonly string[]
-  /** Whether you vouch for the address, so that nobody has to prove it. @default false */
-  readonly emailVerified?: boolean
-}
 
 export interface UserListQuery {
   /** Part of an address, user name or name, without regard to case; spaces around it do not count, `''` is none. */
@@ -60,6 +44,11 @@ export type LoginInput = ({ readonly email: string } | { readonly username: stri
 export interface SignInOptions {
   /** `false`: the cookies end with the browser. @default true */
   readonly remember?: boolean
+  /**
+   * When they proved who they are, if that was not just now: policies with `fresh` go by it. A moment to come counts as now.
+   * @default now
+   */
+  readonly authenticatedAt?: Date
 }
 
 /** A session just begun, with the tokens that prove it. The tokens are secrets. */
@@ -159,6 +148,16 @@ export interface Accounts {
      * @throws {FST_ACCOUNTS_ROLE_INVALID}
      */
     create (account: NewAccount, context?: ServiceContext): Promise<User>
+    /**
+     * Bring an account of another system along, with its id and digest. Neither a hook nor the password policy is asked:
+     * it was registered there. For scripts of the operator; no route does this.
+     * @throws {FST_ACCOUNTS_INPUT_INVALID} also for a digest that could not be verified; it is not repeated
+     * @throws {FST_ACCOUNTS_USER_EXISTS} by id
+     * @throws {FST_ACCOUNTS_EMAIL_TAKEN} or `_INVALID`
+     * @throws {FST_ACCOUNTS_USERNAME_TAKEN} or `_INVALID`
+     * @throws {FST_ACCOUNTS_NAME_INVALID} or `_ROLE_INVALID`
+     */
+    import (account: ImportedAccount, context?: ServiceContext): Promise<User>
     /**
      * Change name, roles or state; `null`: no such user. Disabling ends every session for good.
      * @throws {FST_ACCOUNTS_INPUT_INVALID} for anything else, or nothing

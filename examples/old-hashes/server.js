@@ -1,7 +1,7 @@
-import { randomUUID, scrypt, timingSafeEqual } from 'node:crypto'
+import { scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import Fastify from 'fastify'
-import accounts, { emailKey } from 'fastify-accounts'
+import accounts from 'fastify-accounts'
 import { sqliteStorage } from 'fastify-accounts/kysely'
 
 // What the old system stored: scrypt:<salt>:<hash>, both in hex.
@@ -12,10 +12,8 @@ async function verifyForeign (digest, password) {
 }
 
 /** People of the old system, with their digests as they are. */
-export async function importPeople (storage, people) {
-  for (const { email, name, digest } of people) {
-    await storage.users.create({ id: randomUUID(), email, emailKey: emailKey(email), username: null, usernameKey: null, name, roles: [], passwordDigest: digest, createdAt: new Date() })
-  }
+export async function importPeople (app, people) {
+  for (const { email, name, digest } of people) await app.accounts.users.import({ email, name, passwordDigest: digest })
 }
 
 export async function build (options) {

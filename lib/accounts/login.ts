@@ -20,13 +20,13 @@ export function createLogin ({ hooks }: Pick<AccountsDependencies, 'hooks'>, { p
   }
 }
 
-export type Begin = (user: UserRecord, request: FastifyRequest | null, remember: boolean) => Promise<Issued>
+export type Begin = (user: UserRecord, request: FastifyRequest | null, remember: boolean, authenticatedAt?: Date) => Promise<Issued>
 
 /** Begin a session of a user who has proved who they are, in place of the one that the request presents. */
 export function createBegin ({ storage, signIn, signOut, readPresented, hooks }: Pick<AccountsDependencies, 'storage' | 'signIn' | 'signOut' | 'readPresented' | 'hooks'>): Begin {
-  return async function begin (user, request, remember) {
+  return async function begin (user, request, remember, authenticatedAt) {
     await hooks.before('beforeSignIn', { user: toUser(user), request })
-    const session = signIn.prepare(user, request, remember)
+    const session = signIn.prepare(user, request, remember, authenticatedAt)
     // No transaction: if it stops half-way the browser still has the old session, and of racers the last must see all.
     const ended = await signIn.store(storage.sessions, session, readPresented(request))
     for (const { userId, sessionId, reason } of ended) signOut.announce(userId, [sessionId], reason, request)

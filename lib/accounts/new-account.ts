@@ -12,27 +12,29 @@ import { checkRoles } from './roles.ts'
 export type Prepare = (account: NewAccount, request: FastifyRequest | null) => Promise<NewUser>
 
 export function createPrepare ({ storage, passwords, hooks }: Pick<AccountsDependencies, 'storage' | 'passwords' | 'hooks'>): Prepare {
-  return async function prepare ({ email: address, password, username: wanted, name = null, roles = [], emailVerified = false }, request) {
-    const email = parseEmail(address)
-    const username = wanted === undefined ? null : parseUsername(wanted)
-    if (username !== null && storage.users.findByUsername === undefined) throw new FST_ACCOUNTS_INPUT_INVALID('username: there are no user names here')
-    if (name !== null) checkName(name)
-    checkRoles(roles)
-    if (password !== undefined) passwords.check(password, [address, wanted ?? '', name ?? ''])
-    await hooks.before('beforeRegister', { email: email.text, username: username?.text ?? null, name, request })
+  return async function prepare ({ password, ...account }, request) {
+    const profile = readProfile(account, storage.users)
+    const { email, username, name } = profile
+    if (password !== undefined) passwords.check(password, [email, username ?? '', name ?? ''])
+    await hooks.before('beforeRegister', { email, username, name, request })
     return {
       id: randomId(),
-      email: email.text,
-      emailKey: email.key,
-      username: username?.text ?? null,
-      usernameKey: username?.key ?? null,
-      name,
-      roles,
-      emailVerified,
+      ...profile,
       passwordDigest: password === undefined ? null : await passwords.hash(password),
       createdAt: new Date(now())
     }
   }
+}
+
+/** Check what an account says of somebody, and find the keys under which they are known. */
+export function readProfile (account: Omit<NewAccount, 'password'>, users: UserStore): Omit<NewUser, 'id' | 'passwordDigest' | 'createdAt'> {
+  const { email: address, username: wanted, name = null, roles = [], emailVerified = false } = account
+  const email = parseEmail(address)
+  const username = wanted === undefined ? null : parseUsername(wanted)
+  if (username !== null && users.findByUsername === undefined) throw new FST_ACCOUNTS_INPUT_INVALID('username: there are no user names here')
+  if (name !== null) checkName(name)
+  checkRoles(roles)
+  return { email: email.text, emailKey: email.key, username: username?.text ?? null, usernameKey: username?.key ?? null, name, roles, emailVerified }
 }
 
 /**

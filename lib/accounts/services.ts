@@ -10,6 +10,7 @@ import type { BasicUsage } from './basic-usage.ts'
 import type { AccountsDependencies } from './dependencies.ts'
 import type { Emails } from './emails.ts'
 import type { ExportUser } from './export.ts'
+import type { ImportUser } from './import.ts'
 import type { ListUsers } from './list.ts'
 import type { Login } from './login.ts'
 import type { Owner } from './owner.ts'
@@ -25,6 +26,7 @@ export interface Duties {
   readonly users: Users
   readonly listUsers: ListUsers
   readonly exportUser: ExportUser
+  readonly importUser: ImportUser
   /** `null`: there is no mailer. */
   readonly recovery: Recovery | null
   readonly emails: Emails | null
@@ -41,7 +43,7 @@ export interface Duties {
 }
 
 /** What a host calls as `app.accounts`. */
-export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, listUsers, exportUser, recovery, emails, personalTokens, owner, setupCode, basicUsage, hostSessions, policies, diagnose }: Duties): Accounts {
+export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode, basicUsage, hostSessions, policies, diagnose }: Duties): Accounts {
   return {
     async register (input, { request = null } = {}) {
       const issued = await register(input, request)
@@ -77,6 +79,7 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
       update: async (id, change, { request = null } = {}) => await users.update(id, change, { request }),
       delete: users.delete,
       export: exportUser,
+      import: importUser,
       announce: users.announce
     },
     personalTokens: {

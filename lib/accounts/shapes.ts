@@ -11,6 +11,16 @@ const profile = { email: Text, username: Type.Optional(Text), name: Type.Optiona
 
 export const readRegistration = createShape('registration', Type.Object({ ...profile, password: Text }, closed))
 export const readNewAccount = createShape('account', Type.Object({ ...profile, password: Type.Optional(Text), roles: Type.Optional(Roles), emailVerified: Type.Optional(Type.Boolean()) }, closed))
+export const readImportedAccount = createShape('account', Type.Object({
+  ...profile,
+  id: Type.Optional(Text),
+  roles: Type.Optional(Roles),
+  emailVerified: Type.Optional(Type.Boolean()),
+  passwordDigest: Type.Optional(Text),
+  disabled: Type.Optional(Type.Boolean()),
+  // JSON has no dates.
+  createdAt: Type.Optional(Type.Unknown())
+}, closed))
 export const readUserChange = createShape('change', Type.Object({
   name: Type.Optional(Type.Union([Text, Type.Null()])),
   roles: Type.Optional(Roles),

@@ -3,6 +3,9 @@ import type { FastifyRequest } from 'fastify'
 import { randomToken } from '../random.ts'
 import type { NameAndPassword } from '../requests/authorization.ts'
 
+/** Whose id it is that those have who share a name and password: no account's. */
+export const SHARED_ID = 'legacy'
+
 /** The name and password that several share. */
 export interface Legacy {
   readonly username: string

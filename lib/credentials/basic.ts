@@ -5,7 +5,7 @@ import type { Liveness as Demand } from '../../types/policy.ts'
 import type { LoginFailure } from '../../types/hooks.ts'
 import type { BasicPrincipal } from '../../types/principal.ts'
 import type { UserRecord } from '../../types/storage.ts'
-import type { Legacy } from '../basic/legacy.ts'
+import { SHARED_ID, type Legacy } from '../basic/legacy.ts'
 import type { BasicUses } from '../basic/uses.ts'
 import { now } from '../clock.ts'
 import { FST_ACCOUNTS_BASIC_ENDED, FST_ACCOUNTS_CREDENTIALS_INVALID } from '../errors.ts'
@@ -174,6 +174,6 @@ export function createBasic (dependencies: BasicDependencies): Credential {
 
 /** Those who share a name are no account, and nothing that is heard of accounts concerns them. */
 function sharedBy (username: string): UserStanding {
-  const user = { id: 'legacy', email: '', emailVerified: false, username, name: null, roles: [], disabled: false, createdAt: new Date(0), passwordDigest: null, epoch: 0 }
+  const user = { id: SHARED_ID, email: '', emailVerified: false, username, name: null, roles: [], disabled: false, createdAt: new Date(0), passwordDigest: null, epoch: 0 }
   return { record: { id: user.id, userId: user.id }, user, readAt: 0, watched: true }
 }

@@ -27,6 +27,8 @@ export interface Passwords {
    * @throws {FST_ACCOUNTS_PASSWORD_UNVERIFIABLE}
    */
   verify (digest: string | null, password: string, isDisabled?: boolean): Promise<boolean>
+  /** Whether a digest is of a kind that we know, within its bounds. */
+  canVerify (digest: string): boolean
   /** Whether a digest is of another kind or costs than the options say, so that it should be made anew while the password is known. */
   isOutdated (digest: string): boolean
 }
@@ -52,6 +54,7 @@ export async function createPasswords (settings: PasswordSettings, { argon2id, b
   const expect = async (scheme: Scheme, costs: string) => { refusalTime.expect(costs, await scheme.prepare?.(costs) ?? null) }
   await expect(current, costs)
   if (settings.legacy?.bcryptRounds !== undefined) await expect(bcrypt, bcryptCosts(settings.legacy.bcryptRounds))
+  const schemeOf = (digest: string) => schemes.find(scheme => scheme.costsOf(digest) !== null)
   const isUsable = (password: string) => isWellFormed(password) && Buffer.byteLength(password) <= maxBytes
 
   return {
@@ -70,7 +73,7 @@ export async function createPasswords (settings: PasswordSettings, { argon2id, b
       return await queue.run(async () => await current.hash(normalized))
     },
     async verify (digest, password, isDisabled = false) {
-      const scheme = digest !== null && isUsable(password) ? schemes.find(one => one.costsOf(digest) !== null) : undefined
+      const scheme = digest !== null && isUsable(password) ? schemeOf(digest) : undefined
       const attempt = scheme === undefined ? { scheme: current, digest: decoy, costs } : { scheme, digest: digest!, costs: scheme.costsOf(digest!)! }
       await expect(attempt.scheme, attempt.costs)
       const spellings = isUsable(password) ? spellingsOf(password) : ['decoy']
@@ -83,6 +86,7 @@ export async function createPasswords (settings: PasswordSettings, { argon2id, b
       else await refusal.due
       return fits
     },
+    canVerify: digest => schemeOf(digest) !== undefined,
     isOutdated: digest => current.costsOf(digest) !== costs
   }
 

@@ -23,7 +23,7 @@ interface Ended extends Presented { readonly reason: 'replaced' | 'too-many' }
 
 export interface SignIn {
   /** A new session of `user`, not stored yet. Its id is always new (ASVS 7.2.4), its epoch that of the record whose password was checked. */
-  prepare (user: UserRecord, request: FastifyRequest | null, remember: boolean): SessionRecord
+  prepare (user: UserRecord, request: FastifyRequest | null, remember: boolean, authenticatedAt?: Date): SessionRecord
   /**
    * Store it, and end the sessions that it replaces and the oldest of those that are too many (ASVS 7.1.2); those that
    * were not over before.
@@ -34,7 +34,7 @@ export interface SignIn {
 
 export function createSignIn (tokens: Tokens, settings: Pick<Settings, 'refreshTokenTtl' | 'sessionTtl' | 'maxSessions'>): SignIn {
   return {
-    prepare (user, request, remember) {
+    prepare (user, request, remember, authenticatedAt) {
       const time = now()
       const at = new Date(time)
       return {
@@ -45,7 +45,7 @@ export function createSignIn (tokens: Tokens, settings: Pick<Settings, 'refreshT
         rotatedAt: at,
         acknowledgedGeneration: 0,
         createdAt: at,
-        authenticatedAt: at,
+        authenticatedAt: authenticatedAt === undefined || authenticatedAt > at ? at : new Date(authenticatedAt),
         lastSeenAt: at,
         idleExpiresAt: new Date(time + settings.refreshTokenTtl),
         expiresAt: new Date(time + settings.sessionTtl),
