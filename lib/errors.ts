@@ -64,11 +64,12 @@ export const FST_ACCOUNTS_FRESH_LOGIN_REQUIRED = refusal('FST_ACCOUNTS_FRESH_LOG
 export const FST_ACCOUNTS_CREDENTIALS_INVALID = refusal('FST_ACCOUNTS_CREDENTIALS_INVALID', 'Wrong name or password', 401)
 
 export const FST_ACCOUNTS_BASIC_ENDED = refusal('FST_ACCOUNTS_BASIC_ENDED', 'HTTP Basic is not accepted any more: use a personal token', 401)
-export const FST_ACCOUNTS_OWNER_PROOF_REFUSED = refusal('FST_ACCOUNTS_OWNER_PROOF_REFUSED', 'The first owner proves the legacy credentials, or the setup code of the server\'s log', 401)
+export const FST_ACCOUNTS_OWNER_PROOF_REFUSED = createError<[string]>('FST_ACCOUNTS_OWNER_PROOF_REFUSED', 'To claim this installation, send %s', 401, Error, false)
 export const FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED = refusal('FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED', 'The personal token is refused', 401)
 
 // What they may do.
 export const FST_ACCOUNTS_FORBIDDEN = refusal('FST_ACCOUNTS_FORBIDDEN', 'Forbidden', 403)
+export const FST_ACCOUNTS_BASIC_SHARED = refusal('FST_ACCOUNTS_BASIC_SHARED', 'These credentials are no account: come with the name and password of one', 403)
 export const FST_ACCOUNTS_SCOPE_INSUFFICIENT = refusal('FST_ACCOUNTS_SCOPE_INSUFFICIENT', 'The scopes of the credential do not suffice', 403)
 export const FST_ACCOUNTS_PASSWORD_WRONG = refusal('FST_ACCOUNTS_PASSWORD_WRONG', 'Wrong password', 403)
 export const FST_ACCOUNTS_HOOK_REFUSED = refusal('FST_ACCOUNTS_HOOK_REFUSED', 'Refused', 403)

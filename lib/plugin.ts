@@ -156,7 +156,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   }
 
   if (settings.basic !== null) warnOfBasic(settings.basic, settings.cookies.insecure, app.log)
-  if (owner !== null && settings.prefix !== null) app.addHook('onReady', async () => { await announceSetup(owner, ownerProof, app.log) })
+  if (owner !== null && settings.prefix !== null) app.addHook('onReady', async () => { await announceSetup(owner, ownerProof, path, app.log) })
   const stopHousekeeping = startHousekeeping(storage, settings.mail === null ? null : personal?.sendNotices ?? null)
   // Before connections are waited for: streams that live on a session would keep the server from ever closing.
   app.addHook('preClose', async () => { signals.close() })

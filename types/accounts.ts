@@ -213,7 +213,7 @@ export interface Accounts {
      * @throws {FST_ACCOUNTS_OWNER_EXISTS} and what `register` throws
      */
     claim (input: Registration, context?: ServiceContext): Promise<SignedIn>
-    /** What proves a claim, as it stands in the log; `null`: there is an owner, or the legacy credentials prove it. */
+    /** What proves a claim, as it stands in the log; `null`: there is an owner, or at the moment the legacy credentials prove it. */
     setupCode (): Promise<string | null>
   }
   /**

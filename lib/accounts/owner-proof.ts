@@ -2,37 +2,41 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import type { Legacy } from '../basic/legacy.ts'
 import { now } from '../clock.ts'
-import { FST_ACCOUNTS_BASIC_ENDED, FST_ACCOUNTS_OWNER_PROOF_REFUSED } from '../errors.ts'
+import { FST_ACCOUNTS_OWNER_PROOF_REFUSED } from '../errors.ts'
 import { readBasic } from '../requests/authorization.ts'
 import type { Key } from '../tokens/secrets.ts'
 
-/** What proves that somebody may claim the first account: the legacy credentials, else a code that only the log shows. */
+/**
+ * What proves that somebody may claim the first account: the legacy credentials as long as they are good for anything, else
+ * a code that only the log shows.
+ */
 export interface OwnerProof {
-  /** `null`: the legacy credentials prove it. */
-  readonly setupCode: string | null
+  /** `null`: at the moment the legacy credentials prove it. */
+  setupCode (): string | null
   /**
    * @throws {FST_ACCOUNTS_OWNER_PROOF_REFUSED}
-   * @throws {FST_ACCOUNTS_BASIC_ENDED} or `_TOO_MANY_ATTEMPTS`, of the legacy credentials
+   * @throws {FST_ACCOUNTS_TOO_MANY_ATTEMPTS} of the legacy credentials
    */
   check (request: FastifyRequest, setupCode: string | undefined): Promise<void>
 }
 
 /** @param sunset milliseconds since 1970 */
 export function createOwnerProof (legacy: Legacy | null, sunset: number | null, keys: readonly Key[]): OwnerProof {
-  const setupCode = legacy === null ? createSetupCode(keys) : null
+  const setupCode = createSetupCode(keys)
+  const current = () => sunset !== null && now() >= sunset ? null : legacy
   return {
-    setupCode,
+    setupCode: () => current() === null ? setupCode : null,
     async check (request, given) {
-      if (legacy === null ? !isCode(given, setupCode!) : !await fits(legacy, request)) throw new FST_ACCOUNTS_OWNER_PROOF_REFUSED()
+      const legacy = current()
+      if (legacy === null && !isCode(given, setupCode)) throw new FST_ACCOUNTS_OWNER_PROOF_REFUSED('the setup code that the log of the server shows, as "setupCode"')
+      if (legacy !== null && !await fits(legacy, request)) throw new FST_ACCOUNTS_OWNER_PROOF_REFUSED('the legacy credentials, by HTTP Basic')
     }
   }
+}
 
-  async function fits (legacy: Legacy, request: FastifyRequest): Promise<boolean> {
-    const presented = readBasic(request.headers.authorization ?? '')
-    if (presented === null || presented === 'malformed') return false
-    if (sunset !== null && now() >= sunset) throw new FST_ACCOUNTS_BASIC_ENDED()
-    return await legacy.fits(presented, request)
-  }
+async function fits (legacy: Legacy, request: FastifyRequest): Promise<boolean> {
+  const presented = readBasic(request.headers.authorization ?? '')
+  return presented !== null && presented !== 'malformed' && await legacy.fits(presented, request)
 }
 
 /** Without letters and digits that look alike (Crockford's base 32). */

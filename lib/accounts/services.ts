@@ -35,7 +35,7 @@ export interface Duties {
   /** `null`: the users store can't tell who is first. */
   readonly owner: Owner | null
   /** `null`: the legacy credentials are in its place. */
-  readonly setupCode: string | null
+  readonly setupCode: () => string | null
   readonly basicUsage: BasicUsage
   readonly hostSessions: HostSessions | null
   readonly policies: Accounts['policies']
@@ -93,7 +93,7 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
     owner: {
       isClaimed: async () => await first(owner).isClaimed(),
       claim: async (input, { request = null } = {}) => toSignedIn(await first(owner).claim(input, request)),
-      setupCode: async () => owner === null || await owner.isClaimed() ? null : setupCode
+      setupCode: async () => owner === null || await owner.isClaimed() ? null : setupCode()
     },
     basicUsage,
     hostSessions,

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { FST_ACCOUNTS_AUTHENTICATION_REQUIRED, FST_ACCOUNTS_FORBIDDEN } from '../errors.ts'
+import { FST_ACCOUNTS_AUTHENTICATION_REQUIRED, FST_ACCOUNTS_BASIC_SHARED } from '../errors.ts'
 import type { RoutesDependencies } from './index.ts'
 import { addRoute } from './route.ts'
 import { CreatedTokenAnswer, ExchangeBody } from './schemas.ts'
@@ -19,7 +19,7 @@ export function addBasic (app: FastifyInstance, { guard, hasBasicUsers, personal
     async handle (request, reply, { context = 'server', ...fields }) {
       const principal = request.principal!
       // Those who share a name own nothing.
-      if (principal.via !== 'basic' || principal.isShared) throw new FST_ACCOUNTS_FORBIDDEN()
+      if (principal.via === 'basic' && principal.isShared) throw new FST_ACCOUNTS_BASIC_SHARED()
       const created = await personalTokens.create(principal.user.id, { context, ...fields }, request)
       // Deleted or disabled by another request of this moment.
       if (created === null) throw new FST_ACCOUNTS_AUTHENTICATION_REQUIRED()

@@ -34,7 +34,7 @@ export function addOwner (app: FastifyInstance, dependencies: RoutesDependencies
       try {
         await ownerProof.check(request, setupCode)
       } catch (error) {
-        const challenge = ownerProof.setupCode === null ? basicChallenge(request) : null
+        const challenge = ownerProof.setupCode() === null ? basicChallenge(request) : null
         if (error instanceof FST_ACCOUNTS_OWNER_PROOF_REFUSED && challenge !== null) reply.header('www-authenticate', challenge)
         throw error
       }
