@@ -5,6 +5,7 @@ import type { AccountsOptions } from '../types/index.ts'
 import { createApp, openStorage, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
 import { basic } from './support/basic.ts'
 import { listen } from './support/events.ts'
+import { countCalls, tapStorage } from './support/tapped-storage.ts'
 
 const LEGACY = { username: 'admin', password: 'sesame 4711' }
 const ADA = { email: 'ada@example.com', password: PASSWORD, name: 'Ada' }
@@ -119,6 +120,21 @@ t.test('registration never makes an owner, nor does an account keep the installa
   t.equal((await claim(ADA, basic(LEGACY.username, LEGACY.password))).statusCode, 201)
   t.strictSame(await owners(), [ADA.email])
   await t.rejects(app.accounts.owner.claim({ email: 'eve@example.com', password: OTHER_PASSWORD }), { code: 'FST_ACCOUNTS_OWNER_EXISTS' })
+})
+
+t.test('whoever asks whether there is an owner does not make the store look for one each time', async t => {
+  const { storage, calls } = countCalls(await openStorage(t))
+  const { isClaimed, claim } = await create(t, { ...withLegacy, storage })
+  calls.length = 0
+  await Promise.all(Array.from({ length: 50 }, isClaimed))
+  t.equal(calls.filter(verb => verb === 'users.hasOwner').length, 1)
+  await claim(ADA, basic(LEGACY.username, LEGACY.password))
+  t.equal(await isClaimed(), true, 'what this server has done it knows')
+  let isDown = true
+  const flaky = await create(t, { ...withLegacy, storage: tapStorage(await openStorage(t), async (verb, _args, call) => verb === 'users.hasOwner' && isDown ? await Promise.reject(new TypeError('down')) : await call()) })
+  t.equal((await flaky.client().get('/auth/owner')).statusCode, 503)
+  isDown = false
+  t.equal(await flaky.isClaimed(), false, 'a failure is not remembered')
 })
 
 t.test('a page of another origin can\'t claim with what the browser remembers', async t => {

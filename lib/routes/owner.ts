@@ -18,7 +18,7 @@ export function addOwner (app: FastifyInstance, dependencies: RoutesDependencies
     guard: null,
     answers: { 200: ClaimedAnswer },
     errors: [],
-    handle: async () => ({ claimed: await owner.isClaimed() })
+    handle: async () => ({ claimed: await owner.isClaimedOfLate() })
   })
 
   addRoute(app, {
