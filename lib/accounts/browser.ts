@@ -38,7 +38,8 @@ export function createBrowser ({ storage, signOut, readPresented, hooks }: Accou
     async signOut (reply) {
       const { request } = reply
       refuseTokens(request)
-      for (const { userId, sessionId } of readPresented(request)) await signOut.end(userId, sessionId, 'signed-out', request)
+      const named = request.principal?.via === 'bearer' ? [{ userId: request.principal.user.id, sessionId: request.principal.session.id }] : readPresented(request)
+      for (const { userId, sessionId } of named) await signOut.end(userId, sessionId, 'signed-out', request)
       await leave(reply)
       request.principal = null
     }

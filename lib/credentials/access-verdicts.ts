@@ -17,7 +17,7 @@ export interface Verdict<Proved extends SessionPrincipal> {
 }
 
 /** Why an access token proves nothing; `over`: its session has ended. */
-export type Fault = 'invalid' | 'expired' | 'over'
+type Fault = 'invalid' | 'expired' | 'over'
 
 /** What this process knows of access tokens that come in one way. */
 export interface AccessVerdicts<Proved extends SessionPrincipal> {
