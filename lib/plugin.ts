@@ -23,6 +23,7 @@ import { announceSetup } from './accounts/setup.ts'
 import { createServices } from './accounts/services.ts'
 import { createThrottle, noThrottle } from './accounts/throttle.ts'
 import { createUsers } from './accounts/users.ts'
+import { createVouch } from './accounts/vouch.ts'
 import { createAuthorize } from './authorization/authorize.ts'
 import { createGuards } from './authorization/guard.ts'
 import { protectRoutes } from './authorization/protect.ts'
@@ -110,7 +111,8 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const proof = createProof(dependencies)
   const basicDuties = settings.basic === null ? null : createBasicDuties(settings.basic, dependencies, proof, limitRate)
   const begin = createBegin(dependencies)
-  const browser = createBrowser(dependencies, { begin, cookies, devices, leave })
+  const vouch = createVouch(dependencies, begin)
+  const browser = createBrowser(dependencies, { vouch, cookies, devices, leave })
   const prepare = createPrepare(dependencies)
   const enrol = createEnrol(dependencies)
   const register = createRegister(dependencies, prepare, enrol)
@@ -140,8 +142,8 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const guardSession = (policy: Policy = {}) => guard({ ...policy, via: bearer === null ? 'cookie' : ['cookie', 'bearer'] })
   const authorize = createAuthorize(hooks)
   const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
-  const diagnose = createDiagnose({ settings, storage, known: { cookies: cookies.facts, routesPath: settings.prefix === null ? null : path, isHttps: Boolean(app.initialConfig.https), trustProxy } })
-  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies, diagnose })
+  const diagnose = createDiagnose({ settings, storage, known: { cookies: Object.values(cookies.facts), routesPath: settings.prefix === null ? null : path, isHttps: Boolean(app.initialConfig.https), trustProxy } })
+  const accounts = createServices(dependencies, { register, login, vouch, cookies: cookies.facts, passwordChanges, users, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies, diagnose })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)
