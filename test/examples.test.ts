@@ -150,6 +150,15 @@ t.test('closed by default: the test of the example keeps the matrix, and sees a 
   t.match(stdout, /^ *\+ .*GET, HEAD +\/profile +public/m)
 })
 
+t.test('testing: the tests of the example pass, and see a route that lost its policy', async t => {
+  const run = async () => await promisify(execFile)(process.execPath, ['--test', 'examples/testing/server.test.js'], { cwd: folder, env: { PATH: process.env.PATH } })
+  await t.resolves(run())
+  const server = join(folder, 'examples/testing/server.js')
+  writeFileSync(server, readFileSync(server, 'utf8').replace('app.guard({ roles: [\'editor\'] })', 'app.authenticate').replace(', fresh: \'5m\'', ''))
+  const { stdout } = await run().then(() => ({ stdout: 'they noticed nothing' }), (error: { stdout: string }) => error)
+  for (const found of ['201 !== 403', '200 !== 401']) t.match(stdout, found)
+})
+
 t.test('hooks: the example refuses, audits and tells', async t => {
   const audited: string[] = []
   const mailed: string[] = []

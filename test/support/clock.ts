@@ -1,4 +1,5 @@
 import type { Test } from 'tap'
+import { holdClock as hold } from '../../lib/testing/index.ts'
 
 export interface TestClock {
   /** Move the time of day, and the monotonic clock with it, in milliseconds. */
@@ -9,19 +10,11 @@ export interface TestClock {
 
 /** Take hold of the clocks until the test ends. Timers run on as they are. */
 export function holdClock (t: Test): TestClock {
-  const { now } = Date
-  const monotonic = performance.now.bind(performance)
-  let shift = 0
-  let jumped = 0
-  Date.now = () => now() + shift + jumped
-  performance.now = () => monotonic() + shift
-  t.teardown(() => {
-    Date.now = now
-    delete (performance as { now?: unknown }).now
-  })
+  const clock = hold()
+  t.teardown(clock.release)
   return {
-    advance (milliseconds) { shift += milliseconds },
-    jump (milliseconds) { jumped += milliseconds }
+    advance (milliseconds) { clock.advance(milliseconds / 1000) },
+    jump (milliseconds) { clock.jump(milliseconds / 1000) }
   }
 }
 
