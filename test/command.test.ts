@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 import { databaseFile } from './support/app.ts'
 import { command, createDatabase } from './support/command.ts'
+import { ROOT } from './support/root.ts'
 import { connect } from './support/sqlite.ts'
 
 t.test('migrate makes a database, once, and says so; what else is asked of no database makes none', async t => {
@@ -62,7 +63,7 @@ t.test('a wrong call is told in a sentence, on the error output, with the exit c
   }
   t.equal(readFileSync(file, 'utf8'), 'not a database')
   const { stdout } = await command(['help'])
-  const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8')
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
   const names = [...stdout.matchAll(/^ {2}([a-z]+(?: [a-z]+)?)/gm)].map(match => match[1]!)
   t.strictSame(names, ['secret', 'migrate', 'user create', 'user list', 'user disable', 'user enable', 'user roles', 'user password', 'sessions revoke', 'token create', 'token list', 'token revoke', 'basic usage', 'policies', 'doctor'])
   for (const name of names) t.match(readme, new RegExp(`^\\| .*\`${name}\\b`, 'm'), `${name} is in the README`)

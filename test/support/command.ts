@@ -5,8 +5,9 @@ import type { Test } from 'tap'
 import { sqliteStorage } from '../../lib/adapters/kysely/index.ts'
 import type { User, UserRecord } from '../../types/index.ts'
 import { createApp, databaseFile, type TestApp } from './app.ts'
+import { ROOT } from './root.ts'
 
-const PROGRAM = join(import.meta.dirname, '../../dist/bin/fastify-accounts.js')
+const PROGRAM = join(ROOT, 'dist/bin/fastify-accounts.js')
 
 export interface Outcome { readonly code: number | null, readonly stdout: string, readonly stderr: string }
 
