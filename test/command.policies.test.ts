@@ -1,5 +1,5 @@
 import t from 'tap'
-import { command } from './support/command.ts'
+import { program } from './support/command.ts'
 import { createServerFolder } from './support/server-file.ts'
 
 const SERVER = `
@@ -24,12 +24,12 @@ t.test('policies prints the matrix of a server that a module exports, in whateve
   const files = { 'default.js': 'export default await make()', 'app.js': 'export const app = make', 'build.js': 'export const build = make' }
   for (const [file, text] of Object.entries(files)) {
     write(file, `${SERVER}\n${text}\n`)
-    const { code, stdout, stderr } = await command(['policies', file], { cwd: folder })
+    const { code, stdout, stderr } = await program(['policies', file], { cwd: folder })
     t.match({ code, stdout }, { code: 0, stdout: PRINTED }, file)
     t.equal(stdout, PRINTED)
     t.match(stderr, /^\{.*there is no mailer.*\}\nmade\n$/, 'that goes to the error output')
   }
-  const { stdout } = await command(['policies', 'app.js', '--json'], { cwd: folder })
+  const { stdout } = await program(['policies', 'app.js', '--json'], { cwd: folder })
   t.match(JSON.parse(stdout), [{ method: 'GET', url: '/hello', policy: { roles: ['editor'] } }, { method: 'HEAD' }])
 
   write('none.js', 'export const server = 1\n')
@@ -41,5 +41,5 @@ t.test('policies prints the matrix of a server that a module exports, in whateve
     ['broken.js', /^no \uFFFD\[2Jconfiguration\n$/],
     ['missing.js', /^Cannot find module .*missing\.js/]
   ]
-  for (const [file, stderr] of failures) t.match(await command(['policies', file], { cwd: folder }), { code: 1, stdout: '', stderr }, file)
+  for (const [file, stderr] of failures) t.match(await program(['policies', file], { cwd: folder }), { code: 1, stdout: '', stderr }, file)
 })

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { databaseFile } from './support/app.ts'
-import { command, createDatabase } from './support/command.ts'
+import { command, createDatabase, program } from './support/command.ts'
 import { ROOT } from './support/root.ts'
 import { connect } from './support/sqlite.ts'
 
@@ -12,10 +12,10 @@ t.test('migrate makes a database, once, and says so; what else is asked of no da
     t.match(await command([...args, '--database', file]), { code: 1, stdout: '', stderr: /^There is no file .*accounts\.db; .*migrate/ }, args.join(' '))
   }
   t.strictSame(readdirSync(dirname(file)), [])
-  t.match(await command(['migrate'], { env: { DATABASE_URL: `sqlite:${file}` } }), { code: 0, stdout: `Created ${file}. Done: 0001-users-and-sessions`, stderr: '' })
+  t.match(await program(['migrate'], { env: { DATABASE_URL: `sqlite:${file}` } }), { code: 0, stdout: `Created ${file}. Done: 0001-users-and-sessions`, stderr: '' })
   t.match(await command(['migrate', '--database', file]), { code: 0, stdout: 'Up to date, nothing to do.\n' })
   t.strictSame(JSON.parse((await command(['migrate', '--database', file, '--json'])).stdout), { migrations: [] })
-  t.match(await command(['user', 'list'], { env: { DATABASE_URL: 'accounts.db' }, cwd: dirname(file) }), { code: 0, stdout: 'No users.\n' })
+  t.match(await program(['user', 'list'], { env: { DATABASE_URL: 'accounts.db' }, cwd: dirname(file) }), { code: 0, stdout: 'No users.\n' })
   t.match(await command(['user', 'list', '--json', '--database', file]), { code: 0, stdout: '[]\n' }, 'A-11 there is no default account')
 })
 

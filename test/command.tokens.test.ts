@@ -6,7 +6,7 @@ import t from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import type { CreatedPersonalToken, PersonalToken } from '../types/index.ts'
 import { createApp, databaseFile } from './support/app.ts'
-import { command } from './support/command.ts'
+import { command, program } from './support/command.ts'
 import { createServerFolder, serverText } from './support/server-file.ts'
 
 const SECRET = randomBytes(48).toString('base64url')
@@ -18,7 +18,8 @@ async function start (t: Parameters<typeof createServerFolder>[0], options: stri
   write('server.js', `console.log('starting')\n${serverText({ secret: SECRET, storage: `await sqliteStorage('${file}')`, fastify: 'logger: true', options })}`)
   const { app } = await createApp(t, { secret: SECRET, storage: await sqliteStorage(file), personalTokens: { prefix: 'shop' } })
   const user = await app.accounts.users.create({ email: 'ada@example.com', username: 'ada' })
-  const run = async (...args: string[]) => await command(args, { cwd: folder })
+  // What loads a server is run as a person does.
+  const run = async (...args: string[]) => args.includes('--app') ? await program(args, { cwd: folder }) : await command(args)
   const reach = async (token: string, method: 'GET' | 'POST' = 'GET') => (await app.inject({ method, url: '/private', headers: { authorization: `Bearer ${token}` } })).statusCode
   return { file, app, user, run, reach }
 }
