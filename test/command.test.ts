@@ -61,6 +61,7 @@ t.test('a wrong call is told in a sentence, on the error output, with the exit c
     t.match(stderr, /\n\n"npx fastify-accounts help" tells what there is\.\n$/)
     t.notMatch(stderr, /hunter2|\n {4}at /, 'nothing secret, and no stack')
   }
+  t.match(await program(['user', 'list', '--role', 'x']), { code: 2, stdout: '', stderr: /^"user list" takes no --role\.\n/ }, 'and so by the program')
   t.equal(readFileSync(file, 'utf8'), 'not a database')
   const { stdout } = await command(['help'])
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
