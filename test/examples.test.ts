@@ -12,9 +12,9 @@ import t from 'tap'
 import { createClient } from './support/client.ts'
 import type { Storage } from '../types/index.ts'
 import { OTHER_PASSWORD, PASSWORD } from './support/app.ts'
+import { ROOT } from './support/root.ts'
 import { freePort } from './services/free-port.js'
 
-const ROOT = join(import.meta.dirname, '..')
 const curl = process.env.TEST_CURL ?? 'curl'
 const OPTIONS = { appUrl: 'http://localhost:3000', secret: randomBytes(32) }
 

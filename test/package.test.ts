@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { ROOT } from './support/root.ts'
 
 const run = promisify(execFile)
-const ROOT = join(import.meta.dirname, '..')
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<'dependencies' | 'optionalDependencies' | 'peerDependencies', Record<string, string>>
 
 /** An empty project with the packed package, and nothing else but what the package declares that it needs. */

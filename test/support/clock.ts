@@ -18,6 +18,16 @@ export function holdClock (t: Test): TestClock {
   }
 }
 
+/** Stop the time of day until the test ends: it moves only when it is told to, so that a boundary is met to the millisecond. */
+export function stopClock (t: Test): TestClock {
+  const { now } = Date
+  let time = now()
+  Date.now = () => time
+  t.teardown(() => { Date.now = now })
+  const advance = (milliseconds: number) => { time += milliseconds }
+  return { advance, jump: advance }
+}
+
 export const SECOND = 1000
 export const MINUTE = 60 * SECOND
 export const HOUR = 60 * MINUTE
