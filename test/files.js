@@ -16,7 +16,7 @@ const LONGEST = ['command.users', 'outbox.crash', 'storage.crash', 'package']
 
 /** Tests of behaviour whose subject is what the storage keeps: they run on SQLite, then once more on PostgreSQL. */
 const ON_POSTGRES_TOO = [
-  'emails', 'fastify-session', 'fastify-session.ends', 'fastify-session.faults', 'liveness', 'liveness.signal', 'liveness.stateless',
+  'bearer', 'claims', 'emails', 'fastify-session', 'fastify-session.ends', 'fastify-session.faults', 'liveness', 'liveness.signal', 'liveness.stateless',
   'login', 'outbox', 'outbox.servers', 'owner', 'personal-tokens', 'personal-tokens.life', 'personal-tokens.mail', 'recovery',
   'rotation', 'rotation.acknowledgement', 'rotation.tokens', 'sessions', 'throttle', 'users', 'users.import', 'users.races', 'users.services'
 ]
