@@ -65,12 +65,12 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
 
   async function examine (token: string, refreshToken: string | null, request: FastifyRequest, reply: FastifyReply, demand: Demand): Promise<CookiePrincipal | null> {
     const reading = tokens.readAccess(token)
-    if (reading.kind === 'invalid') throw new FST_ACCOUNTS_TOKEN_INVALID()
     if (reading.kind === 'valid') {
       const standing = await liveness.resolve(reading.claims.sid, reading.claims.sub, demand)
       if (standing !== null) return accept(remember(token, reading.claims, standing), request)
     }
-    // Expired, or of a session that is over: an answer that came late may have left it beside a newer refresh cookie.
+    // Expired, of a session that is over (an answer that came late may have left it beside a newer refresh cookie), or signed with a key
+    // that is gone: the refresh cookie says who calls, and changing keys logs nobody out.
     const renewed = await renew(refreshToken, request, reply)
     if (renewed !== null) return renewed
     throw reading.kind === 'expired' ? new FST_ACCOUNTS_TOKEN_EXPIRED() : new FST_ACCOUNTS_TOKEN_INVALID()
