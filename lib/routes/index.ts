@@ -23,9 +23,11 @@ import type { Leave } from '../sessions/leave.ts'
 import type { ReadPresented } from '../sessions/presented.ts'
 import type { Refresh } from '../sessions/rotation.ts'
 import type { SignOut } from '../sessions/sign-out.ts'
+import type { KeySet } from '../tokens/key-set.ts'
 import { answerError, serialize } from './answers.ts'
 import { addBasic } from './basic.ts'
 import { addEmail } from './email.ts'
+import { addKeySet } from './key-set.ts'
 import { addLogin } from './login.ts'
 import { addLogout } from './logout.ts'
 import { addMe } from './me.ts'
@@ -70,6 +72,8 @@ export interface RoutesDependencies {
   readonly limitRate: LimitRate | null
   readonly guard: (policy?: Policy) => Guard
   readonly registrationOpen: boolean
+  /** `null`: access tokens are signed with a secret. */
+  readonly keySet: KeySet | null
 }
 
 /** NIST SP 800-63B-4 wants 64 characters of password at least; the largest that is allowed fits well. */
@@ -114,4 +118,5 @@ export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDep
   addBasic(scope, dependencies)
   addOwner(scope, dependencies)
   addUsers(scope, dependencies)
+  addKeySet(scope, dependencies)
 }

@@ -136,6 +136,20 @@ export const ExportAnswer = Type.Object({
   basicUses: Type.Array(Type.Object({ method: Type.String(), route: Type.String(), lastUsedAt: Time, lastUsedAddress: OrNull(Type.String()) }))
 })
 
+export const KeySetAnswer = Type.Object({
+  keys: Type.Array(Type.Object({
+    kty: Type.String(),
+    kid: Type.String(),
+    alg: Type.String(),
+    use: Type.Literal('sig'),
+    crv: Type.Optional(Type.String()),
+    x: Type.Optional(Type.String()),
+    y: Type.Optional(Type.String()),
+    n: Type.Optional(Type.String()),
+    e: Type.Optional(Type.String())
+  }), { description: 'Public keys (RFC 7517)' })
+})
+
 /** The same whether anything came of it or not. */
 export const Accepted = Type.Object({}, { ...closed, description: 'Accepted; what came of it is told by mail' })
 export const NoContent = Type.Null({ description: 'Done' })

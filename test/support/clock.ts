@@ -25,6 +25,15 @@ export function holdClock (t: Test): TestClock {
   }
 }
 
+/** A clock that moves only when it is told to, starting ten minutes from now. */
+export function stopClock (t: Test): { readonly time: number, set (to: number): void } {
+  const { now } = Date
+  let time = Math.floor((now() + 10 * MINUTE) / SECOND) * SECOND
+  Date.now = () => time
+  t.teardown(() => { Date.now = now })
+  return { get time () { return time }, set (to: number) { time = to } }
+}
+
 export const SECOND = 1000
 export const MINUTE = 60 * SECOND
 export const HOUR = 60 * MINUTE
