@@ -6,6 +6,7 @@ import { CommandError, OPTIONS, usageError, type Answer, type Command, type Opti
 import { basicUsage } from './commands/basic.ts'
 import { doctor } from './commands/doctor.ts'
 import { listUsers } from './commands/list-users.ts'
+import { keypair } from './commands/keypair.ts'
 import { migrate } from './commands/migrate.ts'
 import { secret } from './commands/secret.ts'
 import { policies } from './commands/policies.ts'
@@ -16,6 +17,7 @@ import { createUser, disableUser, enableUser, setPassword, setRoles } from './co
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   secret,
+  keypair,
   migrate,
   'user create': createUser,
   'user list': listUsers,
@@ -36,10 +38,10 @@ const USAGE = `Usage: npx fastify-accounts <command>
 
 ${Object.entries(COMMANDS).map(([name, { usage, summary }]) => `  ${`${name} ${usage}`.trim()}\n      ${summary}`).join('\n')}
 
-All but "secret", "token create", "policies" and "doctor" take --database FILE|URL (default: DATABASE_URL): the path of a SQLite
+All but "secret", "keypair", "token create", "policies" and "doctor" take --database FILE|URL (default: DATABASE_URL): the path of a SQLite
 file, also written as sqlite:FILE, or postgres://…; for PostgreSQL also --schema NAME and --table-prefix PREFIX. With --app the server
 itself is loaded, with its own database. WHO is an id, an e-mail address or a user name; an id that begins with - stands behind --.
-All but "secret" take --json: the answer for programs. It stands alone on the standard output.
+All but "secret" and "keypair" take --json: the answer for programs. It stands alone on the standard output.
 Exit codes: 0 done, 1 failed, 2 wrong usage. "doctor" ends with 1 if there is an error, with --strict also if there is a warning.`
 
 /** Set in a process of its own that loads a server: the file descriptor that its answer goes to. */
