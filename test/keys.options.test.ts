@@ -137,6 +137,17 @@ t.test('J-02 parts that do not belong together stop the start', async t => {
   ])
 })
 
+t.test('a refusal tells what to give instead', t => {
+  const encrypted = EC.privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'hunter2' })
+  const tells = (keys: unknown, message: RegExp) => t.throws(() => resolve(keys), { message })
+  tells(verifying('ES256', CERTIFICATE), /is a certificate.*openssl x509 -pubkey/)
+  tells(es256(encrypted), /is encrypted.*createPrivateKey\(\{ key, passphrase \}\)/)
+  tells(es256(JSON.stringify(jwk(EC.privateKey))), /of a JWK give the object/)
+  tells(es256(generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey), /is no EC \(P-256\) key, as ES256 needs it/)
+  tells([{ algorithm: 'RS256', privateKey: generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey }], /has 1024 bits; at least 2048/)
+  t.end()
+})
+
 /** Each is refused by the name of the option, and no way of printing the error shows anything of a key. */
 function refuseAll (t: Test, cases: ReadonlyArray<readonly [option: string | RegExp, keys: unknown]>): void {
   for (const [option, keys] of cases) {
