@@ -23,14 +23,16 @@ import { announceSetup } from './accounts/setup.ts'
 import { createServices } from './accounts/services.ts'
 import { createThrottle, noThrottle } from './accounts/throttle.ts'
 import { createUsers } from './accounts/users.ts'
+import { createVouch } from './accounts/vouch.ts'
 import { createAuthorize } from './authorization/authorize.ts'
 import { createGuards } from './authorization/guard.ts'
 import { protectRoutes } from './authorization/protect.ts'
 import { createAccessCookie } from './credentials/access-cookie.ts'
 import { createBasic } from './credentials/basic.ts'
+import { createBearer } from './credentials/bearer.ts'
 import { createPersonalToken } from './credentials/personal-token.ts'
 import { createDiagnose } from './diagnosis/diagnose.ts'
-import { FST_ACCOUNTS_BASIC_OFF, FST_ACCOUNTS_PERSONAL_TOKENS_OFF } from './errors.ts'
+import { FST_ACCOUNTS_BASIC_OFF, FST_ACCOUNTS_BEARER_OFF, FST_ACCOUNTS_PERSONAL_TOKENS_OFF } from './errors.ts'
 import { createHooks } from './hooks.ts'
 import { createChanges } from './liveness/changes.ts'
 import { createSignals } from './liveness/signals.ts'
@@ -52,7 +54,7 @@ import { createHostSessions } from './sessions/host-sessions.ts'
 import { startHousekeeping } from './sessions/housekeeping.ts'
 import { createLeave } from './sessions/leave.ts'
 import { createLiveness } from './sessions/liveness.ts'
-import { createReadPresented } from './sessions/presented.ts'
+import { createReadPresented, createReadSession } from './sessions/presented.ts'
 import { createRefresh, ROTATION_WINDOW } from './sessions/rotation.ts'
 import { createSignIn } from './sessions/sign-in.ts'
 import { createSignOut } from './sessions/sign-out.ts'
@@ -111,11 +113,13 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const proof = createProof(dependencies)
   const basicDuties = settings.basic === null ? null : createBasicDuties(settings.basic, dependencies, proof, limitRate)
   const begin = createBegin(dependencies)
-  const browser = createBrowser(dependencies, { begin, cookies, devices, leave })
+  const vouch = createVouch(dependencies, begin)
+  const browser = createBrowser(dependencies, { vouch, cookies, devices, leave })
   const prepare = createPrepare(dependencies)
   const enrol = createEnrol(dependencies)
   const register = createRegister(dependencies, prepare, enrol)
   const login = createLogin(dependencies, proof, begin)
+  const loginBeside = createLogin(dependencies, proof, createBegin({ ...dependencies, readPresented: () => [] }))
   const owner = createOwner(dependencies, prepare, enrol)
   const ownerProof = createOwnerProof(basicDuties?.legacy ?? null, settings.basic?.sunset ?? null, keys.hash)
   const passwordChanges = createPasswordChanges(dependencies)
@@ -132,13 +136,16 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const accessCookie = createAccessCookie({ cookies, tokens, liveness, activity, signals, originGuard, refresh: transparent, capacity: CAPACITY })
   const personalToken = personal === null ? null : createPersonalToken({ ...personal, storage, changes, signals, hooks, capacity: CAPACITY })
   const basic = basicDuties === null ? null : createBasic({ ...basicDuties, storage, changes, signals, originGuard, hooks, capacity: CAPACITY })
-  const credentials = [accessCookie, personalToken, basic].filter(credential => credential !== null)
+  const isPersonalToken = (token: string) => personal?.personalTokens.isMeant(token) === true
+  const bearer = settings.bearer ? createBearer({ tokens, liveness, activity, signals, isPersonalToken, capacity: CAPACITY }) : null
+  const credentials = [accessCookie, bearer, personalToken, basic].filter(credential => credential !== null)
   const guards = createGuards(credentials, settings.personalTokens?.scopes ?? null, hooks)
   const guard = (policy: Policy = {}) => guards.make(policy, 'Policy')
+  const guardSession = (policy: Policy = {}) => guard({ ...policy, via: bearer === null ? 'cookie' : ['cookie', 'bearer'] })
   const authorize = createAuthorize(hooks)
   const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
-  const diagnose = createDiagnose({ settings, storage, known: { cookies: cookies.facts, routesPath: settings.prefix === null ? null : path, isHttps: Boolean(app.initialConfig.https), trustProxy } })
-  const accounts = createServices(dependencies, { register, login, passwordChanges, users, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies, diagnose })
+  const diagnose = createDiagnose({ settings, storage, known: { cookies: Object.values(cookies.facts), routesPath: settings.prefix === null ? null : path, isHttps: Boolean(app.initialConfig.https), trustProxy } })
+  const accounts = createServices(dependencies, { register, login, vouch, cookies: cookies.facts, passwordChanges, users, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies, diagnose })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)
@@ -146,6 +153,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   app.decorate('authenticate', guard())
   app.decorate('verifyAccessCookie', guard({ via: 'cookie' }))
   // Undefined it would be no hook, and the route open.
+  app.decorate('verifyBearer', { getter: () => bearer === null ? refuse(FST_ACCOUNTS_BEARER_OFF) : guard({ via: 'bearer' }) })
   app.decorate('verifyPersonalToken', { getter: () => personal === null ? refuse(FST_ACCOUNTS_PERSONAL_TOKENS_OFF) : guard({ via: 'personal-token' }) })
   app.decorate('verifyBasic', { getter: () => basic === null ? refuse(FST_ACCOUNTS_BASIC_OFF) : guard({ via: 'basic' }) })
   app.decorate('authorize', authorize)
@@ -154,7 +162,19 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   app.decorateReply('signOut', async function (this: FastifyReply) { await browser.signOut(this) })
 
   if (settings.prefix !== null) {
-    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword: passwordChanges.change, users, administration, recovery, emails, personalTokens, owner, ownerProof, hasBasicUsers: basicDuties !== null && basicDuties.prove !== null, carriesPersonalToken: request => personalToken?.isPresent(request) === true, refresh, signOut, readPresented, cookies, devices, leave, hooks, originGuard, limitRate, guard, registrationOpen: settings.registration.open, keySet: keyPairs === null ? null : createKeySet(keyPairs) }), { prefix: settings.prefix })
+    const duties = { register, login, changePassword: passwordChanges.change, users, administration, recovery, emails, personalTokens, owner, ownerProof, refresh, signOut, leave }
+    const requests = { readPresented, cookies, devices, originGuard, limitRate, guard, guardSession, isPersonalToken }
+    await app.register(async scope => await addRoutes(scope, {
+      ...duties,
+      ...requests,
+      accounts,
+      hooks,
+      bearer: bearer === null ? null : { login: loginBeside, readSession: createReadSession(tokens) },
+      hasBasicUsers: basicDuties !== null && basicDuties.prove !== null,
+      carriesPersonalToken: request => personalToken?.isPresent(request) === true,
+      registrationOpen: settings.registration.open,
+      keySet: keyPairs === null ? null : createKeySet(keyPairs)
+    }), { prefix: settings.prefix })
   }
 
   if (settings.basic !== null) warnOfBasic(settings.basic, settings.cookies.insecure, app.log)

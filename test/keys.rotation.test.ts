@@ -98,6 +98,10 @@ t.test('F-27 J-15 what a removed key signed is refused by each server from its r
   const file = databaseFile(t)
   const fleet = await createFleet(t, 2, async () => await sqliteStorage(file), { keys: [OLD, NEW] })
   const browser = await fleet.nodes[0]!.signedUp('ada@example.com')
+  const grant = async (app: TestApp['app'], payload: object) => (await app.inject({ method: 'POST', url: '/auth/token', payload })).json<{ access_token: string, refresh_token: string }>()
+  const bearer = await grant(fleet.nodes[0]!.app, { grant_type: 'password', username: 'ada@example.com', password: PASSWORD })
+  const useBearer = async (app: TestApp['app'], token: string) => await app.inject({ url: '/private', headers: { authorization: `Bearer ${token}` } })
+  t.equal((await useBearer(fleet.nodes[0]!.app, bearer.access_token)).statusCode, 200)
   const stolen = { cookie: `${ACCESS}=${browser.cookies[ACCESS]!}` }
   const [first, second] = fleet.nodes
   t.equal((await first!.client().get('/private', stolen)).statusCode, 200)
@@ -109,7 +113,10 @@ t.test('F-27 J-15 what a removed key signed is refused by each server from its r
     t.match({ statusCode, headers, body }, { statusCode: 401, headers: { 'www-authenticate': /^Cookie|^Bearer/ }, body: /FST_ACCOUNTS_TOKEN_INVALID/ })
     t.equal((await app.inject('/auth/.well-known/jwks.json')).json().keys.length, 1)
   }
-  const renewing = createClient(fleet.nodes[0]!.app, browser.cookies)
+  const { app } = fleet.nodes[0]!
+  t.match(await useBearer(app, bearer.access_token), { statusCode: 401, headers: { 'www-authenticate': /^Bearer .*error="invalid_token"/ } })
+  t.equal((await useBearer(app, (await grant(app, { grant_type: 'refresh_token', refresh_token: bearer.refresh_token })).access_token)).statusCode, 200, 'a client without cookies refreshes at 401')
+  const renewing = createClient(app, browser.cookies)
   t.equal((await renewing.get('/private')).statusCode, 200)
   t.equal(keyOf(renewing), 'new')
 })

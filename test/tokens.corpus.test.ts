@@ -103,6 +103,7 @@ t.test('J-06 no kind of token stands in for another, in any place', async t => {
   }
   const allowed = new Set([
     'access in access cookie',
+    'access in bearer header',
     ...['refresh', 'refresh with the claims of both'].flatMap(kind => [`${kind} in refresh cookie`, `${kind} in refresh cookie at its route`])
   ])
   let cells = 0

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { AccountExport } from './account-export.ts'
-import type { AccountsFacts } from './diagnosis.ts'
+import type { AccountsFacts, CookieFacts } from './diagnosis.ts'
 import type { AccountsHookName, AccountsHooks } from './hooks.ts'
 import type { HostSessions } from './host-sessions.ts'
 import type { ImportedAccount, NewAccount, Registration } from './new-account.ts'
@@ -76,12 +76,22 @@ export interface Accounts {
    */
   login (input: LoginInput, context?: ServiceContext): Promise<SignedIn>
   readonly sessions: {
+    /**
+     * Begin a session for somebody whom you have authenticated yourself, where there is no reply whose cookies could be set
+     * (else `reply.signIn`): whoever holds the tokens is that user.
+     * @throws {FST_ACCOUNTS_CREDENTIALS_INVALID} no such user, or disabled
+     * @throws {FST_ACCOUNTS_FORBIDDEN} the request in `context` was let in by a personal token
+     * @throws {FST_ACCOUNTS_INPUT_INVALID}
+     */
+    begin (userId: string, options?: SignInOptions, context?: ServiceContext): Promise<SignedIn>
     list (userId: string, currentId?: string): Promise<ListedSession[]>
     /** `false`: no such live session of this user. */
     end (userId: string, sessionId: string): Promise<boolean>
     /** End all sessions of a user, except one if it is named; how many. */
     endAll (userId: string, options?: { readonly except?: string }): Promise<number>
   }
+  /** The cookies of a session, but for their values: what is to hold `accessToken` and `refreshToken` in a browser. */
+  readonly cookies: Readonly<Record<'access' | 'refresh', CookieFacts>>
   readonly passwords: {
     /**
      * Prove the current password, set another, end every session and begin a new one.

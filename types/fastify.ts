@@ -23,6 +23,8 @@ declare module 'fastify' {
     guard (policy?: Policy): Guard
     /** Demand the access cookie and no other credential. */
     verifyAccessCookie: Guard
+    /** Demand an access token in the `Authorization` header and no other credential. @throws {FST_ACCOUNTS_BEARER_OFF} at once where they are switched off */
+    verifyBearer: Guard
     /** Demand a personal token and no other credential. @throws {FST_ACCOUNTS_PERSONAL_TOKENS_OFF} at once where they are switched off */
     verifyPersonalToken: Guard
     /** Demand HTTP Basic and no other credential. Throws at once where it is switched off. */

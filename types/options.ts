@@ -199,6 +199,11 @@ export interface AccountsOptions {
    * @default { open: true, verifyEmail: true if there is a mailer }
    */
   readonly registration?: { readonly open?: boolean, readonly verifyEmail?: boolean }
+  /**
+   * Whether clients without cookies get access tokens from `POST /auth/token`, and routes take them from the `Authorization`
+   * header. `false`: cookies alone hold them. @default true
+   */
+  readonly bearer?: boolean
   /** `false`: none is taken or made, which revokes none: switched on again, they work. @default {} if the storage keeps them */
   readonly personalTokens?: false | PersonalTokenOptions
   /** HTTP Basic; its uses are kept in `storage.basicUses`. @default false */

@@ -93,6 +93,7 @@ function identify (credentials: readonly Credential[], first: number, request: F
     if (found instanceof Promise) return found.then(principal => principal ?? identify(credentials, index + 1, request, reply, rule))
     if (found !== null) return found
   }
+  for (const credential of credentials) credential.refuseForeign?.(request, reply)
   return null
 }
 
@@ -135,7 +136,7 @@ async function consult (rule: Rule, hooks: Hooks, principal: Principal, request:
 
 /** RFC 9110, 11.6.1: every way in which a caller could prove who they are; a 401 asks for something in any case. */
 function challengeOf (accepted: readonly Credential[], request: FastifyRequest): string {
-  return accepted.map(credential => credential.challenge(request)).filter(challenge => challenge !== null).join(', ') || CHALLENGE
+  return [...new Set(accepted.map(credential => credential.challenge(request)).filter(challenge => challenge !== null))].join(', ') || CHALLENGE
 }
 
 /** Give a refusal its headers here, for an error handler of the host's need not know of them. */

@@ -10,7 +10,7 @@ import { resolveBasic, type BasicSettings } from './basic.ts'
 import { resolveCookies, type CookieSettings } from './cookies.ts'
 import { resolveKeys } from './keys.ts'
 import { resolveMail, type MailSettings } from './mail.ts'
-import { checkMembers, integer, oneOf, refuse } from './members.ts'
+import { boolean, checkMembers, integer, oneOf, refuse } from './members.ts'
 import { resolvePersonalTokens, type PersonalTokenSettings } from './personal-tokens.ts'
 import { resolvePasswords, type PasswordSettings } from './passwords.ts'
 import { resolveRateLimit, resolveThrottle, type RateLimitSettings, type ThrottleSettings } from './throttle.ts'
@@ -39,6 +39,8 @@ export interface Settings {
   /** `null` without a mailer. */
   readonly mail: MailSettings | null
   readonly registration: { readonly open: boolean, readonly verifyEmail: boolean }
+  /** Whether access tokens are taken from the `Authorization` header. */
+  readonly bearer: boolean
   /** `null`: off; the same goes for the next three. */
   readonly personalTokens: PersonalTokenSettings | null
   readonly basic: BasicSettings | null
@@ -59,7 +61,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
   checkMembers(options, '')
   // Defaults stand in for what is left out, not for null.
   const {
-    sessionTtl = '365d', maxSessions = 100, refresh = 'transparent', csrf = 'standard', protect = 'none', expireSessionsOnRestart = false,
+    sessionTtl = '365d', maxSessions = 100, refresh = 'transparent', csrf = 'standard', protect = 'none', bearer = true, expireSessionsOnRestart = false,
     cookies = {}, passwords = {}, registration = {}, throttle = {}, rateLimit = {}, routes = {}, hooks = {}
   } = options
   const url = parseAppUrl(options.appUrl)
@@ -88,13 +90,14 @@ export function resolveOptions (options: AccountsOptions): Settings {
     passwords: resolvePasswords(passwords),
     mail: resolveMail(options, appUrl),
     registration: resolveRegistration(registration, options.mailer !== undefined),
+    bearer: boolean(bearer, 'bearer'),
     personalTokens: resolvePersonalTokens(options.personalTokens, storage),
     basic: resolveBasic(options.basic, storage),
     throttle: resolveThrottle(throttle, storage),
     rateLimit: resolveRateLimit(rateLimit),
     prefix: resolvePrefix(routes),
     protect: oneOf(protect, ['none', 'all'], 'protect'),
-    expireSessionsOnRestart: typeof expireSessionsOnRestart === 'boolean' ? expireSessionsOnRestart : refuse('expireSessionsOnRestart', 'must be true or false'),
+    expireSessionsOnRestart: boolean(expireSessionsOnRestart, 'expireSessionsOnRestart'),
     hooks: resolveHooks(hooks)
   }
 }
@@ -118,10 +121,8 @@ export function claim (value: unknown, byDefault: string, option: string): strin
 function resolveRegistration (options: NonNullable<AccountsOptions['registration']>, hasMailer: boolean): Settings['registration'] {
   checkMembers(options, 'registration')
   const { open = true, verifyEmail = hasMailer } = options
-  if (typeof open !== 'boolean') refuse('registration.open', 'must be true or false')
-  if (typeof verifyEmail !== 'boolean') refuse('registration.verifyEmail', 'must be true or false')
-  if (verifyEmail && !hasMailer) refuse('registration.verifyEmail', 'needs a mailer')
-  return { open, verifyEmail }
+  if (boolean(verifyEmail, 'registration.verifyEmail') && !hasMailer) refuse('registration.verifyEmail', 'needs a mailer')
+  return { open: boolean(open, 'registration.open'), verifyEmail }
 }
 
 function resolvePrefix (routes: NonNullable<AccountsOptions['routes']>): string | null {

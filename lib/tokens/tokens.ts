@@ -24,6 +24,8 @@ export interface Tokens {
   mintAccess (subject: Subject, latest: number): Minted
   /** A refresh token that ends at `expiresAt`. */
   mintRefresh (subject: Subject, expiresAt: number): Minted
+  /** Whether it is headed as an access token of ours is; says nothing of its signature. */
+  isAccess (token: string): boolean
   readAccess (token: string): Reading<AccessClaims>
   readRefresh (token: string): Reading<RefreshClaims>
 }
@@ -41,7 +43,9 @@ export function createTokens (jwts: { readonly access: readonly Jwt[], readonly 
     const claims: TokenClaims = { sid: subject.sessionId, gen: subject.generation, jti: randomId(), iat, exp, iss: issuer, aud: audience, sub: subject.userId }
     return { token: jwt!.sign({ ...claims, ...extra }), expiresAt: exp * 1000 }
   }
+  const headers = jwts.access.map(({ header }) => `${header}.`)
   return {
+    isAccess: token => headers.some(header => token.startsWith(header)),
     mintAccess (subject, latest) {
       const iat = seconds(now())
       // Tokens that were minted together should not all come back for renewal together.

@@ -52,6 +52,7 @@ describe('decorators', () => {
     expect(app.authenticate).type.toBe<Guard>()
     expect(app.verifyAccessCookie).type.toBe<Guard>()
     expect(app.verifyPersonalToken).type.toBe<Guard>()
+    expect(app.verifyBearer).type.toBe<Guard>()
     expect(app.guard({ via: ['cookie', 'personal-token'], scopes: ['reports:read'] })).type.toBe<Guard>()
     expect(app.guard).type.not.toBeCallableWith({ scopes: 'reports:read' })
     expect(app.guard({ via: 'cookie', fresh: '5m', roles: ['owner'], liveness: 'strict' })).type.toBe<Guard>()
