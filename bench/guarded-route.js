@@ -5,6 +5,7 @@ import { median, start } from './contender.js'
 const NAMES = {
   bare: 'Fastify, no authentication',
   checked: 'fastify-accounts, checked, SQLite',
+  keys: 'fastify-accounts, checked, SQLite, tokens signed by a key pair (RS256)',
   postgres: 'fastify-accounts, checked, PostgreSQL',
   token: 'fastify-accounts, personal token limited to an address, SQLite',
   tokenPostgres: 'fastify-accounts, personal token limited to an address, PostgreSQL',

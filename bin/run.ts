@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { CommandError, OPTIONS, usageError, type Command, type OptionName, type Options } from './commands/command.ts'
 import { basicUsage } from './commands/basic.ts'
 import { doctor } from './commands/doctor.ts'
+import { keypair } from './commands/keypair.ts'
 import { listUsers } from './commands/list-users.ts'
 import { migrate } from './commands/migrate.ts'
 import { secret } from './commands/secret.ts'
@@ -15,6 +16,7 @@ import { createUser, disableUser, enableUser, setPassword, setRoles } from './co
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   secret,
+  keypair,
   migrate,
   'user create': createUser,
   'user list': listUsers,
@@ -35,10 +37,10 @@ const USAGE = `Usage: npx fastify-accounts <command>
 
 ${Object.entries(COMMANDS).map(([name, { usage, summary }]) => `  ${`${name} ${usage}`.trim()}\n      ${summary}`).join('\n')}
 
-All but "secret", "token create", "policies" and "doctor" take --database FILE|URL (default: DATABASE_URL): the path of a SQLite
+All but "secret", "keypair", "token create", "policies" and "doctor" take --database FILE|URL (default: DATABASE_URL): the path of a SQLite
 file, also written as sqlite:FILE, or postgres://…; for PostgreSQL also --schema NAME and --table-prefix PREFIX. With --app the server
 itself is loaded, with its own database. WHO is an id, an e-mail address or a user name; an id that begins with - stands behind --.
-All but "secret" take --json: the answer for programs. It stands alone on the standard output.
+All but "secret" and "keypair" take --json: the answer for programs. It stands alone on the standard output.
 Exit codes: 0 done, 1 failed, 2 wrong usage. "doctor" ends with 1 if there is an error, with --strict also if there is a warning.`
 
 /** Do what the arguments say, and tell it; the exit code. */

@@ -60,7 +60,8 @@ import { createRefresh, ROTATION_WINDOW } from './sessions/rotation.ts'
 import { createSignIn } from './sessions/sign-in.ts'
 import { createSignOut } from './sessions/sign-out.ts'
 import { guardStorage } from './storage.ts'
-import { createJwts } from './tokens/jwt.ts'
+import { createJwts, createKeyPairJwts } from './tokens/jwt.ts'
+import { createKeySet } from './tokens/key-set.ts'
 import { createOneTimeTokens } from './tokens/one-time.ts'
 import { createTokens } from './tokens/tokens.ts'
 
@@ -70,7 +71,7 @@ const CAPACITY = 20_000
 /** The composition root: what there is, and what each part is given. State lives here, so registrations don't meet. */
 async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): Promise<void> {
   const settings = resolveOptions(options)
-  const { keys } = settings
+  const { keys, keyPairs } = settings
   if (settings.cookies.insecure) app.log.warn('fastify-accounts: cookies.insecure is set: whoever can listen on the network can take over sessions')
 
   const trustProxy = trustedProxies(app)
@@ -83,7 +84,8 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   })
   const storage = settings.expireSessionsOnRestart ? forgetEarlierSessions(guarded) : guarded
 
-  const tokens = createTokens({ access: await createJwts(app, keys.access, 'at+jwt'), refresh: await createJwts(app, keys.refresh, 'rt+jwt') }, settings)
+  const accessJwts = keyPairs === null ? await createJwts(app, keys.access, 'at+jwt') : createKeyPairJwts(keyPairs, 'at+jwt')
+  const tokens = createTokens({ access: accessJwts, refresh: await createJwts(app, keys.refresh, 'rt+jwt') }, settings)
   const oneTimeTokens = createOneTimeTokens(keys.hash)
   const path = routesPath(app, settings.appPath, settings.prefix)
   const cookies = await createCookies(app, settings, path)
@@ -171,7 +173,8 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
       bearer: bearer === null ? null : { login: loginBeside, readSession: createReadSession(tokens) },
       hasBasicUsers: basicDuties !== null && basicDuties.prove !== null,
       carriesPersonalToken: request => personalToken?.isPresent(request) === true,
-      registrationOpen: settings.registration.open
+      registrationOpen: settings.registration.open,
+      keySet: keyPairs === null ? null : createKeySet(keyPairs)
     }), { prefix: settings.prefix })
   }
 

@@ -42,6 +42,7 @@ t.test('a wrong call is told in a sentence, on the error output, with the exit c
     [['user', 'roles', 'ada', '--role', 'x', '--none', ...at], /contradict each other/],
     [['user', 'list', '--role', 'x', ...at], /^"user list" takes no --role\.\n/],
     [['secret', '--json'], /^"secret" takes no --json\.\n/],
+    [['keypair', '--algorithm', 'HS256'], /^Which algorithm\? There are ES256, EdDSA, RS256, PS256\.\n/],
     [['sessions', 'revoke', '--all', ...at], /^Unknown option '--all'\.\n/],
     [['user', 'list', '--schema', 'x', ...at], /are for PostgreSQL/],
     [['token', 'create', 'ada', '--name', 'x', '--context', 'server'], /^Which server\? Give --app FILE\.\n/],
@@ -66,7 +67,7 @@ t.test('a wrong call is told in a sentence, on the error output, with the exit c
   const { stdout } = await command(['help'])
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
   const names = [...stdout.matchAll(/^ {2}([a-z]+(?: [a-z]+)?)/gm)].map(match => match[1]!)
-  t.strictSame(names, ['secret', 'migrate', 'user create', 'user list', 'user disable', 'user enable', 'user roles', 'user password', 'sessions revoke', 'token create', 'token list', 'token revoke', 'basic usage', 'policies', 'doctor'])
+  t.strictSame(names, ['secret', 'keypair', 'migrate', 'user create', 'user list', 'user disable', 'user enable', 'user roles', 'user password', 'sessions revoke', 'token create', 'token list', 'token revoke', 'basic usage', 'policies', 'doctor'])
   for (const name of names) t.match(readme, new RegExp(`^\\| .*\`${name}\\b`, 'm'), `${name} is in the README`)
   for (const args of [['--help'], ['-h'], ['user', 'create', '--help']]) t.match(await command(args), { code: 0, stdout })
 })

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import Fastify, { type FastifyServerOptions } from 'fastify'
@@ -75,6 +75,15 @@ t.test('secrets: one for two purposes, one twice in a list, and a rotation that 
   matchAll(t, await find(t, { secret: [one, other] }), [/^secret-rotation: Up to 2 /])
   matchAll(t, await find(t, { secret: [one, Buffer.from(one)] }), [/^secret-repeated: secret names/, /^secret-rotation/])
   matchAll(t, await find(t, { secrets: { access: other, hash: [one, one] } }), [/^secret-repeated: secrets\.hash names/, /^secret-rotation/])
+})
+
+t.test('K1 keys: which signs and which verify as well, and no more of them', async t => {
+  const [one, two] = [generateKeyPairSync('ed25519'), generateKeyPairSync('ec', { namedCurve: 'P-256' })]
+  const keys = [{ kid: 'one', algorithm: 'EdDSA', privateKey: one.privateKey }, { kid: 'two', algorithm: 'ES256', publicKey: two.publicKey }] as const
+  t.strictSame(await find(t, { keys: keys.slice(0, 1) }), [])
+  t.strictSame(await find(t, { keys }), ['key-rotation: one (EdDSA) signs access tokens, and two (ES256) verifies them as well.'])
+  const { app } = await createApp(t, { keys })
+  t.strictSame((await app.accounts.diagnose()).keys, [{ kid: 'one', algorithm: 'EdDSA', canSign: true }, { kid: 'two', algorithm: 'ES256', canSign: false }])
 })
 
 t.test('the database: what it lacks, whether it answers, and the time that it has', async t => {

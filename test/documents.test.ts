@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import swagger from '@fastify/swagger'
@@ -15,6 +15,7 @@ const examples = readdirSync(join(ROOT, 'examples'), { recursive: true, encoding
   .filter(path => path.endsWith('.js'))
   .map(path => readFileSync(join(ROOT, 'examples', path), 'utf8'))
 
+const KEYS = [{ algorithm: 'ES256', privateKey: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey }] as const
 const guides = readdirSync(join(ROOT, 'docs')).map(name => `docs/${name}`)
 
 t.test('every snippet of the README and of the guides stands in an example, to the letter', async t => {
@@ -77,7 +78,7 @@ t.test('the README lists every route, and no other', async t => {
   const app = Fastify()
   const served: string[] = []
   app.addHook('onRoute', ({ method, url }) => { served.push(...[method].flat().filter(one => one !== 'HEAD').map(one => `${one} ${url}`)) })
-  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(':memory:'), basic: { users: true }, mailer: { send: async () => {} } })
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(':memory:'), basic: { users: true }, mailer: { send: async () => {} }, keys: KEYS })
   t.teardown(async () => { await app.close() })
   const listed = [...readme.matchAll(/^\| `(GET|POST|PATCH|DELETE) (\/auth\/[^`]+)` \|/gm)].map(match => `${match[1]} ${match[2]}`)
   t.strictSame(listed.sort(), served.sort())
@@ -86,17 +87,18 @@ t.test('the README lists every route, and no other', async t => {
 t.test('the OpenAPI document that @fastify/swagger makes shows every route with body, answers and security', async t => {
   const app = Fastify()
   await app.register(swagger, { openapi: { components: { securitySchemes } } })
-  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(':memory:'), basic: { users: true }, mailer: { send: async () => {} } })
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(':memory:'), basic: { users: true }, mailer: { send: async () => {} }, keys: KEYS })
   await app.ready()
   t.teardown(async () => { await app.close() })
   interface Operation { summary: string, parameters?: Array<{ name: string, in: string }>, requestBody?: { content: Record<string, { schema: object }> }, responses: object, security?: object[] }
   const { paths, components } = app.swagger() as unknown as { paths: Record<string, Record<string, Operation>>, components: { securitySchemes: object } }
   const operations = Object.values(paths).flatMap(path => Object.values(path))
-  t.equal(operations.length, 30)
+  t.equal(operations.length, 31)
   for (const operation of operations) t.ok(operation.summary.length > 0 && Object.keys(operation.responses).includes('503'), operation.summary)
   t.match(paths['/auth/register']!.post!.requestBody!.content['application/json']!.schema, { required: ['email', 'password'], additionalProperties: false })
   t.strictSame(paths['/auth/users']!.get!.parameters!.map(parameter => `${parameter.in} ${parameter.name}`), ['query search', 'query cursor', 'query limit'])
   t.match(paths['/auth/users/{id}']!.patch!.requestBody!.content['application/json']!.schema, { minProperties: 1, additionalProperties: false })
+  t.equal(paths['/auth/.well-known/jwks.json']!.get!.security, undefined)
   t.match(paths['/auth/sessions']!.get!.security, [{ accountsCookie: [] }])
   t.match(components.securitySchemes, { accountsCookie: { type: 'apiKey', in: 'cookie' } })
 })

@@ -7,6 +7,7 @@ import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import { resolveOptions } from '../lib/options/index.ts'
 import type { AccountsOptions, Secret } from '../types/options.ts'
 import { createApp, databaseFile, PASSWORD } from './support/app.ts'
+import { createClient } from './support/client.ts'
 import { DAY, holdClock } from './support/clock.ts'
 import { open } from './support/jwt-corpus.ts'
 
@@ -214,6 +215,24 @@ for (const [title, optionsFor] of [
     t.equal((await use(rotated, idle.cookies)).statusCode, 200, 'where it is still listed it is')
   })
 }
+
+t.test('J-15 an access key that is removed at once ends its tokens, and logs no browser out', async t => {
+  const file = databaseFile(t)
+  const [removed, current, refresh] = [good(), good(), good()]
+  const before = await createApp(t, { secrets: { access: removed, refresh }, storage: await sqliteStorage(file) })
+  const browser = await before.signedUp()
+  const { [ACCESS]: access } = browser.cookies
+  const { app } = await createApp(t, { secrets: { access: current, refresh }, storage: await sqliteStorage(file) })
+  const alone = await app.inject({ url: '/private', headers: { cookie: `${ACCESS}=${access}` } })
+  t.match(alone, { statusCode: 401, headers: { 'set-cookie': undefined } })
+  t.equal(alone.json().code, 'FST_ACCOUNTS_TOKEN_INVALID')
+  const renewing = createClient(app, { ...browser.cookies })
+  t.equal((await renewing.get('/private')).statusCode, 200, 'the refresh cookie says who calls')
+  t.not(renewing.cookies[ACCESS], access)
+  t.equal((await renewing.get('/private')).headers['accounts-refresh'], undefined, 'once')
+  const explicit = await createApp(t, { secrets: { access: current, refresh }, refresh: 'explicit', storage: await sqliteStorage(file) })
+  t.equal((await createClient(explicit.app, { ...browser.cookies }).get('/private')).statusCode, 401)
+})
 
 const keyOf = (token: string) => open(token).header.kid
 

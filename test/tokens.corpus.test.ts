@@ -9,7 +9,7 @@ import { createTokens } from '../lib/tokens/tokens.ts'
 import type { Secrets } from '../types/options.ts'
 import { createApp, databaseFile } from './support/app.ts'
 import type { Client } from './support/client.ts'
-import { HOUR, MINUTE, SECOND } from './support/clock.ts'
+import { HOUR, SECOND, stopClock } from './support/clock.ts'
 import { forge, open, seal, type Genuine } from './support/jwt-corpus.ts'
 
 const APP_URL = 'http://localhost:3000'
@@ -72,7 +72,7 @@ t.test('J-06 no kind of token stands in for another, in any place', async t => {
   const { app, material, csrfToken } = await setUp(t)
   const { access, refresh } = material
   const types = ['reset+jwt', 'csrf+jwt', 'verify+jwt', 'state+jwt', 'invite+jwt', 'JWT', undefined]
-  const dress = ({ token }: Genuine, header: object, key: Buffer) => seal({ ...open(token).header, ...header }, open(token).claims, key)
+  const dress = ({ token }: Genuine<Buffer>, header: object, key: Buffer) => seal({ ...open(token).header, ...header }, open(token).claims, key)
   const kinds = new Map<string, string>([
     ['access', access.token],
     ['refresh', refresh.token],
@@ -189,7 +189,7 @@ async function setUp (t: Test) {
   const strict = await createApp(t, { csrf: 'strict' })
   const registered = await strict.client().post('/auth/register', { email: 'csrf@example.com', password: 'violet harbor 92 lantern' }, { origin: APP_URL })
 
-  const describe = (kind: 'access' | 'refresh', sibling: 'access' | 'refresh'): Genuine => ({
+  const describe = (kind: 'access' | 'refresh', sibling: 'access' | 'refresh'): Genuine<Buffer> => ({
     token: cookie(browser, kind),
     key: secrets[kind],
     time: clock.time / SECOND,
@@ -218,15 +218,6 @@ async function readersFor (t: Test, secrets: Secrets) {
   t.teardown(async () => { await storage.close() })
   const settings = resolveOptions({ appUrl: APP_URL, secrets, storage })
   return createTokens({ access: await createJwts(app, settings.keys.access, 'at+jwt'), refresh: await createJwts(app, settings.keys.refresh, 'rt+jwt') }, settings)
-}
-
-/** A clock that moves only when it is told to, starting ten minutes from now. */
-function stopClock (t: Test) {
-  const { now } = Date
-  let time = Math.floor((now() + 10 * MINUTE) / SECOND) * SECOND
-  Date.now = () => time
-  t.teardown(() => { Date.now = now })
-  return { get time () { return time }, set (to: number) { time = to } }
 }
 
 /** Present what a header can carry; every answer is 401, of one shape for its class, and sets no cookie. */

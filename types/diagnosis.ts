@@ -1,3 +1,4 @@
+import type { KeyAlgorithm } from './keys.ts'
 import type { StorageInspection } from './storage.ts'
 
 /** What came of asking a part of the configuration. */
@@ -29,6 +30,14 @@ export interface SecretFacts {
   readonly repeated: readonly string[]
 }
 
+/** A key of the option `keys`, but for the key. */
+export interface KeyFacts {
+  readonly kid: string
+  readonly algorithm: KeyAlgorithm
+  /** Whether its private part is there. */
+  readonly canSign: boolean
+}
+
 /** A running configuration as `npx fastify-accounts doctor` looks at it. No secret is in it. */
 export interface AccountsFacts {
   /** Without a slash at its end. */
@@ -44,6 +53,8 @@ export interface AccountsFacts {
   /** Whether `cookies.insecure` lets them cross a network in clear. */
   readonly isInsecure: boolean
   readonly secrets: SecretFacts
+  /** The first signs access tokens, all verify them; none where a secret does. */
+  readonly keys: readonly KeyFacts[]
   /** What the database says of itself, and between which moments of this process's clock it was asked. */
   readonly storage: Checked<StorageInspection & { readonly askedAt: Date, readonly answeredAt: Date }>
   /** Whether mail could be sent; `null`: there is no mailer. */

@@ -1,4 +1,5 @@
 import type { AccountsHooks } from './hooks.ts'
+import type { AccountsKey } from './keys.ts'
 import type { Mailer, MailKind, MailMessage } from './mailer.ts'
 import type { Duration } from './policy.ts'
 import type { CredentialKind } from './principal.ts'
@@ -9,7 +10,7 @@ export type Secret = string | Uint8Array | ReadonlyArray<string | Uint8Array>
 
 /** One secret a purpose, each used as given. */
 export interface Secrets {
-  /** Signs access tokens. */
+  /** Signs access tokens, unless `keys` do. */
   readonly access: Secret
   /** Signs refresh tokens. @default access */
   readonly refresh?: Secret
@@ -173,6 +174,11 @@ export interface AccountsOptions {
   /** One root secret, from which a key for each purpose is derived (HKDF, RFC 5869); or use `secrets`. */
   readonly secret?: Secret | undefined
   readonly secrets?: Secrets
+  /**
+   * Key pairs that sign access tokens in place of a secret, so that others can verify them and none can make them; the first
+   * with a private key signs, all verify. Refresh tokens and digests stay with `secret` or `secrets`, as nobody else reads them.
+   */
+  readonly keys?: readonly AccountsKey[]
   readonly storage: Storage
   /** @default '60m' */
   readonly accessTokenTtl?: Duration

@@ -1,6 +1,6 @@
 // One contender: a Fastify server with the same two routes, guarded in the way that `CONTENDER` names.
 // It tells its parent its port, and what CPU time it has used so far when asked.
-import { randomBytes } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import fastifyCookie from '@fastify/cookie'
 import fastifyJwt from '@fastify/jwt'
 import Fastify from 'fastify'
@@ -21,6 +21,7 @@ const contenders = {
     app.get('/me', { onRequest: async request => await request.jwtVerify() }, async ({ user }) => ({ id: user.id, email: user.email }))
   },
   checked: () => ours({}),
+  keys: () => ours({}, undefined, { keys: [{ algorithm: 'RS256', privateKey: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey }] }),
   postgres: async () => ours({}, await postgresStorage(process.env.DATABASE_URL, { schema: 'bench' })),
   token: () => ours({}),
   tokenPostgres: async () => ours({}, await postgresStorage(process.env.DATABASE_URL, { schema: 'bench_tokens' })),
@@ -28,9 +29,9 @@ const contenders = {
   stateless: () => ours({ liveness: 'stateless' })
 }
 
-async function ours (policy, given) {
+async function ours (policy, given, options = {}) {
   const storage = given ?? await sqliteStorage(process.env.DATABASE_FILE)
-  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage, rateLimit: false })
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage, rateLimit: false, ...options })
   app.get('/me', { onRequest: app.guard(policy) }, async ({ principal: { user } }) => ({ id: user.id, email: user.email }))
 }
 

@@ -20,6 +20,7 @@ export const OPTIONS = {
   ip: { type: 'string', multiple: true },
   referrer: { type: 'string', multiple: true },
   scope: { type: 'string', multiple: true },
+  algorithm: { type: 'string' },
   url: { type: 'string' },
   strict: { type: 'boolean' },
   json: { type: 'boolean' }

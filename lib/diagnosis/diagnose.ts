@@ -16,10 +16,11 @@ export interface DiagnosisDependencies {
 /** A mailer ends in bounded time by itself; one of a host's may not. */
 const MAILER_MS = 30_000
 
-export function createDiagnose ({ settings: { origin, appPath, cookies, secretFacts, mail }, storage, known }: DiagnosisDependencies): Accounts['diagnose'] {
+export function createDiagnose ({ settings: { origin, appPath, cookies, secretFacts, keyPairs, mail }, storage, known }: DiagnosisDependencies): Accounts['diagnose'] {
+  const keys = (keyPairs ?? []).map(({ id, algorithm, privateKey }) => ({ kid: id, algorithm, canSign: privateKey !== null }))
   return async () => {
     const [inspection, mailer] = await Promise.all([checkStorage(storage), mail === null ? null : checkMailer(mail.mailer)])
-    return { appUrl: origin + appPath, ...known, isInsecure: cookies.insecure, secrets: secretFacts, storage: inspection, mailer }
+    return { appUrl: origin + appPath, ...known, isInsecure: cookies.insecure, secrets: secretFacts, keys, storage: inspection, mailer }
   }
 }
 

@@ -1,6 +1,7 @@
 import type { AccountsFacts } from '../../types/diagnosis.ts'
 import { examineCookies } from './cookies.ts'
 import type { Finding } from './finding.ts'
+import { examineKeys } from './keys.ts'
 import { examineMail } from './mail.ts'
 import { examineOutside, type OutsideFacts } from './outside.ts'
 import { examineProxy } from './proxy.ts'
@@ -13,6 +14,7 @@ export function examine (facts: AccountsFacts, outside: OutsideFacts | null): Fi
     ...examineProxy(facts),
     ...examineCookies(facts),
     ...examineSecrets(facts),
+    ...examineKeys(facts),
     ...examineStorage(facts),
     ...examineMail(facts),
     ...(outside === null ? [] : examineOutside(facts, outside))

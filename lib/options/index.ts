@@ -5,10 +5,12 @@ import type { CredentialKind } from '../../types/principal.ts'
 import type { Storage } from '../../types/storage.ts'
 import { DURATION_FORMAT, parseDuration } from '../duration.ts'
 import { describeSecrets } from '../tokens/secret-facts.ts'
+import type { KeyPair } from '../tokens/key-pairs.ts'
 import { createKeyRing, type KeyRing } from '../tokens/secrets.ts'
 import { resolveBasic, type BasicSettings } from './basic.ts'
 import { claimList, resolveLeeway } from './claims.ts'
 import { resolveCookies, type CookieSettings } from './cookies.ts'
+import { resolveKeys } from './keys.ts'
 import { resolveMail, type MailSettings } from './mail.ts'
 import { boolean, checkMembers, integer, oneOf, refuse } from './members.ts'
 import { resolvePersonalTokens, type PersonalTokenSettings } from './personal-tokens.ts'
@@ -27,6 +29,8 @@ export interface Settings {
   readonly credentialOrder: readonly CredentialKind[] | null
   readonly appPath: string
   readonly keys: KeyRing
+  /** What signs access tokens, then what only verifies them; `null`: `keys.access` does both. */
+  readonly keyPairs: readonly KeyPair[] | null
   readonly secretFacts: SecretFacts
   readonly storage: Storage
   readonly accessTokenTtl: number
@@ -79,6 +83,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
     leeway: resolveLeeway(leeway),
     appPath: trimSlash(url.pathname),
     keys: createKeyRing(options),
+    keyPairs: resolveKeys(options.keys),
     secretFacts: describeSecrets(options),
     storage,
     accessTokenTtl: access,

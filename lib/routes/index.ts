@@ -23,9 +23,11 @@ import type { Leave } from '../sessions/leave.ts'
 import type { ReadPresented, ReadSession } from '../sessions/presented.ts'
 import type { Refresh } from '../sessions/rotation.ts'
 import type { SignOut } from '../sessions/sign-out.ts'
+import type { KeySet } from '../tokens/key-set.ts'
 import { answerError, serialize } from './answers.ts'
 import { addBasic } from './basic.ts'
 import { addEmail } from './email.ts'
+import { addKeySet } from './key-set.ts'
 import { addLogin } from './login.ts'
 import { addLogout } from './logout.ts'
 import { addMe } from './me.ts'
@@ -76,6 +78,8 @@ export interface RoutesDependencies {
   /** Demands a session, by cookie or bearer token. */
   readonly guardSession: (policy?: Omit<Policy, 'via'>) => Guard
   readonly registrationOpen: boolean
+  /** `null`: access tokens are signed with a secret. */
+  readonly keySet: KeySet | null
 }
 
 /** NIST SP 800-63B-4 wants 64 characters of password at least; the largest that is allowed fits well. */
@@ -126,4 +130,5 @@ export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDep
   })
   // Those look at no cookie, so a page of another origin can do no more there than any client.
   if (bearer !== null) await scope.register(async clients => addToken(clients, bearer, dependencies))
+  addKeySet(scope, dependencies)
 }

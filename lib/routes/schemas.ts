@@ -137,6 +137,20 @@ export const ExportAnswer = Type.Object({
   basicUses: Type.Array(Type.Object({ method: Type.String(), route: Type.String(), lastUsedAt: Time, lastUsedAddress: OrNull(Type.String()) }))
 })
 
+export const KeySetAnswer = Type.Object({
+  keys: Type.Array(Type.Object({
+    kty: Type.String(),
+    kid: Type.String(),
+    alg: Type.String(),
+    use: Type.Literal('sig'),
+    crv: Type.Optional(Type.String()),
+    x: Type.Optional(Type.String()),
+    y: Type.Optional(Type.String()),
+    n: Type.Optional(Type.String()),
+    e: Type.Optional(Type.String())
+  }), { description: 'Public keys (RFC 7517)' })
+})
+
 const Parameter = (description: string, maxLength: number) => Type.Optional(Type.String({ description, maxLength }))
 
 /** RFC 6749, 3.2: what is not known is not looked at. */

@@ -23,9 +23,10 @@ export interface ReaderOptions {
 
 /** RFC 7519, 4.1.4 allows "some small leeway"; this one is for clocks of other nodes that run ahead. */
 const FUTURE_TOLERANCE = 60
+/** What fits a cookie (RFC 6265bis, 5.6). */
 const MAX_LENGTH = 4096
 const INVALID = { kind: 'invalid' } as const
-const PAYLOAD_AND_SIGNATURE = /^[\w-]+\.[\w-]{43}$/
+const PAYLOAD_AND_SIGNATURE = /^[\w-]+\.[\w-]+$/
 
 /**
  * A strict reader that stands around the JWT library: of all strings that a lenient library would take for one
@@ -43,7 +44,7 @@ export function createReader<Claims extends TokenClaims> (options: ReaderOptions
     const rest = token.slice(dot + 1)
     if (jwt === undefined || !PAYLOAD_AND_SIGNATURE.test(rest)) return INVALID
     const [payload, signature] = rest.split('.') as [string, string]
-    if (!isCanonical(payload) || !isCanonical(signature) || !jwt.verify(token)) return INVALID
+    if (!isCanonical(payload) || !isCanonical(signature, jwt.signatureLength) || !jwt.verify(token)) return INVALID
     const claims = parse(decoder, payload)
     if (claims === null || !options.isClaims(claims)) return INVALID
     return judge(claims as unknown as Claims, options)
@@ -72,5 +73,8 @@ function parse (decoder: TextDecoder, payload: string): Record<string, unknown> 
   }
 }
 
-/** Whether the text is the one base64url spelling of its bytes: no unused bits set, no impossible length. */
-const isCanonical = (text: string) => Buffer.from(text, 'base64url').toString('base64url') === text
+/** Whether the text is the one base64url spelling of its bytes: no unused bits set, no impossible length; and how many they must be. */
+function isCanonical (text: string, length?: number): boolean {
+  const bytes = Buffer.from(text, 'base64url')
+  return bytes.toString('base64url') === text && (length === undefined || bytes.length === length)
+}

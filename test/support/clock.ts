@@ -18,14 +18,14 @@ export function holdClock (t: Test): TestClock {
   }
 }
 
-/** Stop the time of day until the test ends: it moves only when it is told to, so that a boundary is met to the millisecond. */
-export function stopClock (t: Test): TestClock {
+/** Stop the time of day until the test ends, ten minutes from now: it moves only when it is told to, so that a boundary is met to the millisecond. */
+export function stopClock (t: Test): TestClock & { readonly time: number, set (to: number): void } {
   const { now } = Date
-  let time = now()
+  let time = Math.floor((now() + 10 * MINUTE) / SECOND) * SECOND
   Date.now = () => time
   t.teardown(() => { Date.now = now })
   const advance = (milliseconds: number) => { time += milliseconds }
-  return { advance, jump: advance }
+  return { get time () { return time }, set (to) { time = to }, advance, jump: advance }
 }
 
 export const SECOND = 1000

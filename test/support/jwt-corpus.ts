@@ -1,17 +1,22 @@
 import { createHash, createHmac, generateKeyPairSync, sign, X509Certificate, type KeyObject } from 'node:crypto'
 
+/** A secret for HMAC, or what signs with a key pair, in base64url. */
+export type SigningKey = string | Buffer | ((input: string) => string)
+
 /** What a forgery is made from: a token that is accepted, and the very key that signed it. */
-export interface Genuine {
+export interface Genuine<Key extends SigningKey = SigningKey> {
   readonly token: string
-  readonly key: Buffer
+  readonly key: Key
+  /** Of a key pair: what everybody has. */
+  readonly publicKey?: KeyObject
   /** Where the clock stands, in seconds. */
   readonly time: number
   /** Seconds that such a token may live at most. */
   readonly maxLifetime: number
   /** The other kind of token of the same session. */
-  readonly sibling: { readonly token: string, readonly key: Buffer }
+  readonly sibling: { readonly token: string, readonly key: Key }
   /** A genuine token of the same kind, of an application with another key. */
-  readonly foreign: { readonly token: string, readonly key: Buffer }
+  readonly foreign: { readonly token: string, readonly key: Key }
   readonly otherUser: { readonly sid: string, readonly sub: string }
 }
 
@@ -57,11 +62,11 @@ export function forge (genuine: Genuine): Forgery[] {
     ({ id: `JW-${family}-${String(index + 1).padStart(3, '0')}`, title, token, outcome })))
 }
 
-const encode = (part: string | Buffer | object) => (Buffer.isBuffer(part) ? part : Buffer.from(typeof part === 'string' ? part : JSON.stringify(part))).toString('base64url')
-const mac = (input: string, key: string | Buffer, hash = 'sha256') => createHmac(hash, key).update(input).digest('base64url')
+export const encode = (part: string | Buffer | object) => (Buffer.isBuffer(part) ? part : Buffer.from(typeof part === 'string' ? part : JSON.stringify(part))).toString('base64url')
+const mac = (input: string, key: SigningKey, hash = 'sha256') => typeof key === 'function' ? key(input) : createHmac(hash, key).update(input).digest('base64url')
 /** Parts that are encoded already, signed. */
-const sealEncoded = (input: string, key: string | Buffer) => `${input}.${mac(input, key)}`
-export const seal = (header: string | Buffer | object, payload: string | Buffer | object, key: string | Buffer) => sealEncoded(`${encode(header)}.${encode(payload)}`, key)
+export const sealEncoded = (input: string, key: SigningKey) => `${input}.${mac(input, key)}`
+export const seal = (header: string | Buffer | object, payload: string | Buffer | object, key: SigningKey) => sealEncoded(`${encode(header)}.${encode(payload)}`, key)
 /** Bytes that look random and are the same in every run. */
 const junk = (label: string) => createHash('sha512').update(`${SEED} ${label}`).digest()
 const show = (value: unknown) => JSON.stringify(value)?.slice(0, 60) ?? 'missing'
@@ -86,8 +91,8 @@ function algorithms ({ token, key }: Genuine): Case[] {
   const signed = token.slice(0, token.lastIndexOf('.'))
   const algorithms = [
     'none', 'None', 'NONE', 'nOnE', 'none ', 'none\u0000', 'n\u03bfne', undefined, '', null, 256, ['HS256'], { name: 'HS256' }, true, 'hs256',
-    'HS256 ', 'HS384', 'HS512', 'ES256', 'ES256K', 'RS256', 'PS256', 'EdDSA', 'RSA-OAEP', 'dir'
-  ]
+    'HS256 ', 'HS384', 'HS512', 'ES256', 'ES256K', 'RS256', 'PS256', 'EdDSA', 'RSA-OAEP', 'dir', 'HS256'
+  ].filter(alg => alg !== header.alg)
   return [
     ...algorithms.flatMap((alg): Case[] => {
       const input = `${encode({ ...header, alg })}.${payload}`
@@ -103,16 +108,16 @@ function algorithms ({ token, key }: Genuine): Case[] {
       const input = `${encode({ ...header, alg: hash === 'sha384' ? 'HS384' : 'HS512' })}.${payload}`
       return [`${hash} with the HS256 key`, `${input}.${mac(input, key, hash)}`]
     }),
-    ['HS512, cut to the length of HS256', `${signed}.${encode(createHmac('sha512', key).update(signed).digest().subarray(0, 32))}`]
+    ['HS512, cut to the length of HS256', `${signed}.${encode(Buffer.from(mac(signed, key, 'sha512'), 'base64url').subarray(0, 32))}`]
   ]
 }
 
-function confusedKeys ({ token, sibling, foreign }: Genuine): Case[] {
+function confusedKeys ({ token, sibling, foreign, publicKey: own }: Genuine): Case[] {
   const { header, headerText, claimsText } = open(token)
-  const forged = (title: string, key: string | Buffer): Case => [`HS256 with ${title}`, seal(headerText, claimsText, key)]
+  const forged = (title: string, key: SigningKey): Case => [`HS256 with ${title}`, seal(own === undefined ? headerText : { ...header, alg: 'HS256' }, claimsText, key)]
   const certificate = selfSigned(ATTACKER.ec)
   return [
-    ...Object.entries(ATTACKER).flatMap(([name, { publicKey }]) => {
+    ...Object.entries({ ...ATTACKER, ...(own === undefined ? {} : { own: { publicKey: own } }) }).flatMap(([name, { publicKey }]) => {
       const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString()
       const jwk = publicKey.export({ format: 'jwk' })
       return [
@@ -161,7 +166,7 @@ function headerMembers ({ token, key }: Genuine): Case[] {
   const jwk = ATTACKER.rsa.publicKey.export({ format: 'jwk' })
   const urls = ['https://evil.example/jwks.json', 'https://localhost:3000@evil.example/', 'http://169.254.169.254/latest/meta-data', 'file:///etc/passwd', '//evil.example', '']
   const added: Json[] = [
-    { jwk }, { jwk: { kty: 'oct', k: key.toString('base64url') } }, { jwk: null },
+    { jwk }, { jwk: { kty: 'oct', k: encode(Buffer.isBuffer(key) ? key : junk('oct')) } }, { jwk: null },
     ...urls.flatMap(url => [{ jku: url }, { x5u: url }]),
     { x5c: [selfSigned(ATTACKER.ec).raw.toString('base64')] }, { x5t: encode(junk('x5t').subarray(0, 20)) }, { 'x5t#S256': encode(junk('x5t256').subarray(0, 32)) },
     { b64: false }, { b64: true }, { crit: ['b64'], b64: false }, { crit: ['b64'], b64: true }, { crit: [] }, { crit: 'exp' }, { crit: ['exp'] },
@@ -206,10 +211,10 @@ function shapes ({ token, key, sibling }: Genuine): Case[] {
     ['%2E for dots', token.replaceAll('.', '%2E')], ['full-width dots', token.replaceAll('.', '\uff0e')], ['cut by one character', token.slice(0, -1)],
     ['cut by the first', token.slice(1)], ['one character more', `${token}A`],
     ['a byte more', `${header}.${payload}.${encode(Buffer.concat([Buffer.from(signature, 'base64url'), Buffer.alloc(1)]))}`],
-    ['a byte less', `${header}.${payload}.${encode(Buffer.from(signature, 'base64url').subarray(0, 31))}`],
+    ['a byte less', `${header}.${payload}.${encode(Buffer.from(signature, 'base64url').subarray(0, -1))}`],
     ['16 bytes of signature', `${header}.${payload}.${encode(Buffer.from(signature, 'base64url').subarray(0, 16))}`],
     ['signature in hex', `${header}.${payload}.${Buffer.from(signature, 'base64url').toString('hex')}`],
-    ['signature of zeros', `${header}.${payload}.${'A'.repeat(43)}`], ['another token\'s signature', `${header}.${payload}.${open(sibling.token).parts[2]}`],
+    ['signature of zeros', `${header}.${payload}.${'A'.repeat(signature.length)}`], ['another token\'s signature', `${header}.${payload}.${open(sibling.token).parts[2]}`],
     ['another token\'s payload', `${header}.${open(sibling.token).parts[1]}.${signature}`],
     ['another token\'s header', `${open(sibling.token).parts[0]}.${payload}.${signature}`],
     ['JSON serialization', JSON.stringify({ payload, protected: header, signature })],

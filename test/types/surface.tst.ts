@@ -5,7 +5,7 @@ import accounts, { formatPolicies, optionsFromEnv } from '../../lib/index.ts'
 import { sessionStore, type SessionStoreOptions } from '../../lib/adapters/fastify-session/index.ts'
 import { sqliteStorage, type SqliteStorage } from '../../lib/adapters/kysely/index.ts'
 import { authAs, createMailbox, holdClock, linkOf, tokenOf, type HeldClock, type Mailbox } from '../../lib/testing/index.ts'
-import type { AccountsEvent, AccountsFacts, AccountsOptions, Check, CookieFacts, CookiePrincipal, Guard, HostSessionOwner, ListedSession, Mail, Mailer, MailKind, PasswordOptions, Policy, Principal, RoutePolicy, Secrets, Session, SignedIn, Storage, User, UserList, UserStore } from '../../lib/index.ts'
+import type { AccountsEvent, AccountsFacts, AccountsKey, AccountsOptions, Check, CookieFacts, CookiePrincipal, Guard, HostSessionOwner, ListedSession, Mail, Mailer, MailKind, PasswordOptions, Policy, Principal, RoutePolicy, Secrets, Session, SignedIn, Storage, User, UserList, UserStore } from '../../lib/index.ts'
 
 declare module 'fastify' {
   interface AccountsUser { readonly plan: 'free' | 'paid' }
@@ -27,6 +27,13 @@ describe('registration', () => {
     expect<PasswordOptions['verifyForeign']>().type.toBe<((digest: string, password: string) => boolean | Promise<boolean>) | undefined>()
     expect<PasswordOptions>().type.not.toBeAssignableFrom<{ verifyForeign: (digest: string, password: string) => string }>()
     expect<PasswordOptions>().type.not.toBeAssignableFrom<{ algorithm: 'md5' }>()
+  })
+
+  test('a key says for which algorithm it is', () => {
+    expect<AccountsKey>().type.toBeAssignableFrom<{ algorithm: 'ES256', privateKey: string }>()
+    expect<AccountsKey>().type.toBeAssignableFrom<{ kid: string, algorithm: 'EdDSA', publicKey: { kty: string, crv: string, x: string } }>()
+    expect<AccountsKey>().type.not.toBeAssignableFrom<{ privateKey: string }>()
+    expect<AccountsKey>().type.not.toBeAssignableFrom<{ algorithm: 'HS256', privateKey: string }>()
   })
 
   test('the environment gives options that are complete', () => {
