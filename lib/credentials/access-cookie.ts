@@ -58,7 +58,7 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
   }
 
   function accept (verdict: Verdict, request: FastifyRequest): CookiePrincipal {
-    if (!isSafe(request.method)) originGuard.checkForSession(request, verdict.standing.record.id)
+    if (!isSafe(request)) originGuard.checkForSession(request, verdict.standing.record.id)
     activity.note(verdict.standing.record, verdict.generation)
     return verdict.principal
   }
@@ -85,7 +85,7 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
 
   async function trade (token: string, request: FastifyRequest, reply: FastifyReply): Promise<CookiePrincipal | null> {
     // Before the trade: a page of another origin must not even make a session rotate.
-    if (!isSafe(request.method)) checkBeforeTrade(token, request)
+    if (!isSafe(request)) checkBeforeTrade(token, request)
     const refreshed = await refresh!(token, request)
     const reading = tokens.readAccess(refreshed.access.token)
     if (reading.kind !== 'valid') throw new FST_ACCOUNTS_TOKEN_INVALID()
