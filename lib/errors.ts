@@ -113,6 +113,7 @@ export const FST_ACCOUNTS_MAIL_UNSUPPORTED = refusal('FST_ACCOUNTS_MAIL_UNSUPPOR
 export const FST_ACCOUNTS_PERSONAL_TOKENS_OFF = refusal('FST_ACCOUNTS_PERSONAL_TOKENS_OFF', 'Personal tokens are switched off', 501)
 export const FST_ACCOUNTS_BASIC_OFF = refusal('FST_ACCOUNTS_BASIC_OFF', 'HTTP Basic is switched off', 501)
 export const FST_ACCOUNTS_OWNER_UNSUPPORTED = refusal('FST_ACCOUNTS_OWNER_UNSUPPORTED', 'The users store has no first owner', 501)
+export const FST_ACCOUNTS_EMAIL_CONFIRMATION_UNSUPPORTED = refusal('FST_ACCOUNTS_EMAIL_CONFIRMATION_UNSUPPORTED', 'The users store can not verify addresses', 501)
 export const FST_ACCOUNTS_LIST_UNSUPPORTED = refusal('FST_ACCOUNTS_LIST_UNSUPPORTED', 'The users store has no list', 501)
 export const FST_ACCOUNTS_COOKIE_TOO_LARGE = createError<[string, number]>('FST_ACCOUNTS_COOKIE_TOO_LARGE', 'Cookie "%s" would have %d bytes; browsers drop more than 4096', 500)
 export const FST_ACCOUNTS_HOST_SESSION_TOO_LARGE = createError<[number, number]>('FST_ACCOUNTS_HOST_SESSION_TOO_LARGE', 'The session of the host would have %d bytes; at most %d are kept', 500)

@@ -165,6 +165,14 @@ export interface Accounts {
      * @throws {FST_ACCOUNTS_LAST_OWNER}
      */
     update (id: string, change: UserChange, context?: ServiceContext): Promise<User | null>
+    /**
+     * Say that this user has proved this address to the host, by an identity provider that vouches for it for instance; `null`:
+     * no such user, or another address. If it was not verified, whoever signed up with it may have been a stranger: the
+     * password, every session and every personal token end. Of a verified address nothing changes.
+     * @throws {FST_ACCOUNTS_EMAIL_INVALID}
+     * @throws {FST_ACCOUNTS_EMAIL_CONFIRMATION_UNSUPPORTED} the host's own users store has no `confirmEmail`
+     */
+    confirmEmail (id: string, email: string, context?: ServiceContext): Promise<User | null>
     /** `false`: no such user. @throws {FST_ACCOUNTS_LAST_OWNER} */
     delete (id: string, context?: ServiceContext): Promise<boolean>
     /** All that is stored on a user, but for digests; `null`: no such user. */
