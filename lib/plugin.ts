@@ -25,14 +25,16 @@ import { announceSetup } from './accounts/setup.ts'
 import { createServices } from './accounts/services.ts'
 import { createThrottle, noThrottle } from './accounts/throttle.ts'
 import { createUsers } from './accounts/users.ts'
+import { createVouch } from './accounts/vouch.ts'
 import { createAuthorize } from './authorization/authorize.ts'
-import { createGuards } from './authorization/guard.ts'
+import { createGuards, inOrder } from './authorization/guard.ts'
 import { protectRoutes } from './authorization/protect.ts'
 import { createAccessCookie } from './credentials/access-cookie.ts'
 import { createBasic } from './credentials/basic.ts'
+import { createBearer } from './credentials/bearer.ts'
 import { createPersonalToken } from './credentials/personal-token.ts'
 import { createDiagnose } from './diagnosis/diagnose.ts'
-import { FST_ACCOUNTS_BASIC_OFF, FST_ACCOUNTS_PERSONAL_TOKENS_OFF } from './errors.ts'
+import { FST_ACCOUNTS_BASIC_OFF, FST_ACCOUNTS_BEARER_OFF, FST_ACCOUNTS_PERSONAL_TOKENS_OFF } from './errors.ts'
 import { createHooks } from './hooks.ts'
 import { createChanges } from './liveness/changes.ts'
 import { createSignals } from './liveness/signals.ts'
@@ -47,6 +49,7 @@ import { createOriginGuard } from './requests/origin.ts'
 import { createRateLimit } from './requests/rate-limit.ts'
 import { addRoutes } from './routes/index.ts'
 import { createActivity } from './sessions/activity.ts'
+import { createCollectClaims } from './sessions/claims.ts'
 import { createCookies } from './sessions/cookies.ts'
 import { createDevices, noDevices } from './sessions/devices.ts'
 import { forgetEarlierSessions } from './sessions/earlier.ts'
@@ -54,7 +57,7 @@ import { createHostSessions } from './sessions/host-sessions.ts'
 import { startHousekeeping } from './sessions/housekeeping.ts'
 import { createLeave } from './sessions/leave.ts'
 import { createLiveness } from './sessions/liveness.ts'
-import { createReadPresented } from './sessions/presented.ts'
+import { createReadPresented, createReadSession } from './sessions/presented.ts'
 import { createRefresh, ROTATION_WINDOW } from './sessions/rotation.ts'
 import { createSignIn } from './sessions/sign-in.ts'
 import { createSignOut } from './sessions/sign-out.ts'
@@ -99,7 +102,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const signals = createSignals(changes)
   const tokenEndings = createTokenEndings(changes, hooks)
   const personal = settings.personalTokens === null ? null : createPersonalTokenDuties({ settings: settings.personalTokens, storage, changes, post, hooks }, keys.hash, CAPACITY)
-  const signIn = createSignIn(tokens, settings)
+  const signIn = createSignIn(tokens, settings, createCollectClaims(hooks))
   const signOut = createSignOut(storage, changes, hooks)
   const leave = createLeave(cookies, hooks)
   const readPresented = createReadPresented(cookies, tokens)
@@ -111,11 +114,13 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const proof = createProof(dependencies)
   const basicDuties = settings.basic === null ? null : createBasicDuties(settings.basic, dependencies, proof, limitRate)
   const begin = createBegin(dependencies)
-  const browser = createBrowser(dependencies, { begin, cookies, devices, leave })
+  const vouch = createVouch(dependencies, begin)
+  const browser = createBrowser(dependencies, { vouch, cookies, devices, leave })
   const prepare = createPrepare(dependencies)
   const enrol = createEnrol(dependencies)
   const register = createRegister(dependencies, prepare, enrol)
   const login = createLogin(dependencies, proof, begin)
+  const loginBeside = createLogin(dependencies, proof, createBegin({ ...dependencies, readPresented: () => [] }))
   const owner = createOwner(dependencies, prepare, enrol)
   const ownerProof = createOwnerProof(basicDuties?.legacy ?? null, settings.basic?.sunset ?? null, keys.hash)
   const passwordChanges = createPasswordChanges(dependencies)
@@ -131,16 +136,19 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
 
   const personalTokens = personal?.management ?? null
   const transparent = settings.refresh === 'transparent' ? refresh : null
-  const accessCookie = createAccessCookie({ cookies, tokens, liveness, activity, signals, originGuard, refresh: transparent, capacity: CAPACITY })
+  const accessCookie = createAccessCookie({ cookies, tokens, liveness, activity, signals, hooks, originGuard, refresh: transparent, capacity: CAPACITY })
   const personalToken = personal === null ? null : createPersonalToken({ ...personal, storage, changes, signals, hooks, capacity: CAPACITY })
   const basic = basicDuties === null ? null : createBasic({ ...basicDuties, storage, changes, signals, originGuard, hooks, capacity: CAPACITY })
-  const credentials = [accessCookie, personalToken, basic].filter(credential => credential !== null)
-  const guards = createGuards(credentials, settings.personalTokens?.scopes ?? null, hooks)
+  const isPersonalToken = (token: string) => personal?.personalTokens.isMeant(token) === true
+  const bearer = settings.bearer ? createBearer({ tokens, liveness, activity, signals, hooks, isPersonalToken, capacity: CAPACITY }) : null
+  const credentials = inOrder([accessCookie, bearer, personalToken, basic].filter(credential => credential !== null), settings.credentialOrder)
+  const guards = createGuards(credentials, { scopes: settings.personalTokens?.scopes ?? null, isOrdered: settings.credentialOrder !== null }, hooks)
   const guard = (policy: Policy = {}) => guards.make(policy, 'Policy')
+  const guardSession = (policy: Policy = {}) => guard({ ...policy, via: bearer === null ? 'cookie' : ['cookie', 'bearer'] })
   const authorize = createAuthorize(hooks)
   const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
-  const diagnose = createDiagnose({ settings, storage, known: { cookies: cookies.facts, routesPath: settings.prefix === null ? null : path, isHttps: Boolean(app.initialConfig.https), trustProxy } })
-  const accounts = createServices(dependencies, { register, login, passwordChanges, users, confirmEmail, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies, diagnose })
+  const diagnose = createDiagnose({ settings, storage, known: { cookies: Object.values(cookies.facts), routesPath: settings.prefix === null ? null : path, isHttps: Boolean(app.initialConfig.https), trustProxy } })
+  const accounts = createServices(dependencies, { register, login, vouch, cookies: cookies.facts, passwordChanges, users, confirmEmail, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies, diagnose })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)
@@ -148,6 +156,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   app.decorate('authenticate', guard())
   app.decorate('verifyAccessCookie', guard({ via: 'cookie' }))
   // Undefined it would be no hook, and the route open.
+  app.decorate('verifyBearer', { getter: () => bearer === null ? refuse(FST_ACCOUNTS_BEARER_OFF) : guard({ via: 'bearer' }) })
   app.decorate('verifyPersonalToken', { getter: () => personal === null ? refuse(FST_ACCOUNTS_PERSONAL_TOKENS_OFF) : guard({ via: 'personal-token' }) })
   app.decorate('verifyBasic', { getter: () => basic === null ? refuse(FST_ACCOUNTS_BASIC_OFF) : guard({ via: 'basic' }) })
   app.decorate('authorize', authorize)
@@ -156,7 +165,18 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   app.decorateReply('signOut', async function (this: FastifyReply) { await browser.signOut(this) })
 
   if (settings.prefix !== null) {
-    await app.register(async scope => await addRoutes(scope, { accounts, register, login, changePassword: passwordChanges.change, users, administration, recovery, emails, personalTokens, owner, ownerProof, hasBasicUsers: basicDuties !== null && basicDuties.prove !== null, carriesPersonalToken: request => personalToken?.isPresent(request) === true, refresh, signOut, readPresented, cookies, devices, leave, hooks, originGuard, limitRate, guard, registrationOpen: settings.registration.open }), { prefix: settings.prefix })
+    const duties = { register, login, changePassword: passwordChanges.change, users, administration, recovery, emails, personalTokens, owner, ownerProof, refresh, signOut, leave }
+    const requests = { readPresented, cookies, devices, originGuard, limitRate, guard, guardSession, isPersonalToken }
+    await app.register(async scope => await addRoutes(scope, {
+      ...duties,
+      ...requests,
+      accounts,
+      hooks,
+      bearer: bearer === null ? null : { login: loginBeside, readSession: createReadSession(tokens) },
+      hasBasicUsers: basicDuties !== null && basicDuties.prove !== null,
+      carriesPersonalToken: request => personalToken?.isPresent(request) === true,
+      registrationOpen: settings.registration.open
+    }), { prefix: settings.prefix })
   }
 
   if (settings.basic !== null) warnOfBasic(settings.basic, settings.cookies.insecure, app.log)

@@ -17,7 +17,7 @@ const SERVER = `
   // Opened and never closed, as servers do.
   setInterval(() => {}, 60_000)
 `
-const PRINTED = 'GET, HEAD  /hello  cookie or personal-token, roles editor\n'
+const PRINTED = 'GET, HEAD  /hello  cookie or bearer or personal-token, roles editor\n'
 
 t.test('policies prints the matrix of a server that a module exports, in whatever way, and nothing of what the server prints', async t => {
   const { folder, write } = createServerFolder(t)

@@ -92,7 +92,7 @@ t.test('the OpenAPI document that @fastify/swagger makes shows every route with 
   interface Operation { summary: string, parameters?: Array<{ name: string, in: string }>, requestBody?: { content: Record<string, { schema: object }> }, responses: object, security?: object[] }
   const { paths, components } = app.swagger() as unknown as { paths: Record<string, Record<string, Operation>>, components: { securitySchemes: object } }
   const operations = Object.values(paths).flatMap(path => Object.values(path))
-  t.equal(operations.length, 28)
+  t.equal(operations.length, 30)
   for (const operation of operations) t.ok(operation.summary.length > 0 && Object.keys(operation.responses).includes('503'), operation.summary)
   t.match(paths['/auth/register']!.post!.requestBody!.content['application/json']!.schema, { required: ['email', 'password'], additionalProperties: false })
   t.strictSame(paths['/auth/users']!.get!.parameters!.map(parameter => `${parameter.in} ${parameter.name}`), ['query search', 'query cursor', 'query limit'])

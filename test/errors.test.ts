@@ -111,7 +111,7 @@ t.test('I-07 every error has one shape, 401 a challenge, 503 a time to come back
     FRESH_LOGIN_REQUIRED: `${BARE}, error="insufficient_user_authentication", max_age=300`
   }
   for (const [expected, title, { statusCode, headers }] of rows) {
-    const withTokens = /presented to \/(private|auth\/me)$/.test(title) ? ', Bearer realm="accounts"' : ''
+    const withTokens = /presented to \/(private|auth\/(me|sessions))$/.test(title) ? ', Bearer realm="accounts"' : ''
     if (statusCode === 401) t.equal(headers['www-authenticate'], `${challenges[expected.slice('401 FST_ACCOUNTS_'.length)]}${withTokens}`, `${title}: "error" if and only if a token was presented`)
   }
 })

@@ -225,3 +225,21 @@ t.test('from the environment: the example starts from a filled in .env.example a
   t.strictSame(await (await fetch(`http://localhost:${port}/hello`, { headers: { cookie } })).json(), { hello: 'ada@example.com' })
   t.ok(statSync(join(at, 'accounts.db')).isFile())
 })
+
+t.test('bearer tokens: the lines of the example give, use, trade and revoke tokens', async t => {
+  const app = await load('api')
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  await app.accounts.users.create({ email: 'ada@example.com', password: PASSWORD, emailVerified: true })
+  const lines = readFileSync(join(folder, 'examples/api/server.js'), 'utf8').split('\n').filter(line => line.startsWith('curl '))
+  t.equal(lines.length, 4)
+  const env: Record<string, string> = {}
+  const run = async (line: string) => JSON.parse((await promisify(execFile)('sh', ['-c', line.replace('curl', `${curl} -s`).replace('http://localhost:3000', app.listeningOrigin)], { env: { ...process.env, ...env } })).stdout) as Record<string, string>
+  const grant = await run(lines[0]!)
+  Object.assign(env, { ACCESS_TOKEN: grant.access_token!, REFRESH_TOKEN: grant.refresh_token! })
+  t.strictSame(await run(lines[1]!), { reports: ['2026-Q3'], readBy: 'ada@example.com' })
+  t.match(await run(lines[2]!), { token_type: 'Bearer', access_token: String })
+  t.strictSame(await run(lines[3]!), {})
+  t.match(await run(lines[1]!), { code: 'FST_ACCOUNTS_TOKEN_INVALID' })
+  const { access_token: token } = await run(lines[0]!)
+  t.equal((await app.inject({ url: '/plan', headers: { authorization: `Bearer ${token}` } })).body, 'free')
+})

@@ -127,7 +127,7 @@ t.test('a refusal is published wherever it is decided', async t => {
   }
 })
 
-t.test('a session that reply.signIn begins is published', async t => {
+t.test('a session that the host begins is published', async t => {
   const { signedUp, app } = await createApp(t, {}, app => {
     app.post('/sso', async (_request, reply) => ({ session: await reply.signIn((await app.accounts.users.findByEmail(EMAIL))!) }))
   })
@@ -135,6 +135,8 @@ t.test('a session that reply.signIn begins is published', async t => {
   const events = listen(t)
   const { session } = (await app.inject({ method: 'POST', url: '/sso' })).json()
   t.match(events.take(), [{ sessionId: session.id }])
+  const begun = await app.accounts.sessions.begin((await app.accounts.users.findByEmail(EMAIL))!.id)
+  t.match(events.take(), [{ name: 'login.succeeded', userId: begun.user.id, sessionId: begun.session.id }])
 })
 
 t.test('a session that ends because its token was reused is published as revoked, like every other', async t => {

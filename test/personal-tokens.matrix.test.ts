@@ -121,6 +121,7 @@ t.test('T-06 a route of the host\'s that a token opens can begin and end no sess
     for (const [name, onRequest] of Object.entries({ plain: app.authenticate, optional: app.guard({ optional: true }), strict: app.guard({ liveness: 'strict' }), token: app.verifyPersonalToken })) {
       app.post(`/${name}/in`, { onRequest }, async ({ principal }, reply) => await reply.signIn({ id: principal!.user.id }))
       app.post(`/${name}/in-briefly`, { onRequest }, async ({ principal }, reply) => await reply.signIn({ id: principal!.user.id }, { remember: false }))
+      app.post(`/${name}/begun`, { onRequest }, async request => await app.accounts.sessions.begin(request.principal!.user.id, {}, { request }))
       app.post(`/${name}/out`, { onRequest }, async (_request, reply) => {
         await reply.signOut()
         return 'out'
@@ -136,7 +137,7 @@ t.test('T-06 a route of the host\'s that a token opens can begin and end no sess
   const { token } = (await app.accounts.personalTokens.create(id, { name: 'a token', context: 'server' }))!
   const sessions = await app.accounts.sessions.list(id)
   for (const name of ['plain', 'optional', 'strict', 'token']) {
-    for (const [act, expected] of [['in', 403], ['in-briefly', 403], ['out', 403], ['caught', 200]] as const) {
+    for (const [act, expected] of [['in', 403], ['in-briefly', 403], ['begun', 403], ['out', 403], ['caught', 200]] as const) {
       const answer = await app.inject({ method: 'POST', url: `/${name}/${act}`, headers: { authorization: `ApiToken ${token}` } })
       t.strictSame([answer.statusCode, answer.headers['set-cookie']], [expected, undefined], `${name}/${act}`)
     }

@@ -82,7 +82,7 @@ t.test('one policy may be shared by routes, and changing it after the start open
 
 const WRONG: ReadonlyArray<readonly [string, unknown, string]> = [
   ['an unknown member', { rolles: ['admin'] }, 'has an unknown member "rolles"'],
-  ['a kind that is not enabled', { via: 'basic' }, '"via" names "basic", which is not enabled (enabled: cookie, personal-token)'],
+  ['a kind that is not enabled', { via: 'basic' }, '"via" names "basic", which is not enabled (enabled: cookie, bearer, personal-token)'],
   ['optional and roles', { optional: true, roles: ['admin'] }, 'is "optional" and yet demands "fresh" or "roles"'],
   ['stateless and roles', { liveness: 'stateless', roles: ['admin'] }, 'demands "roles", which only the store knows, together with liveness "stateless"'],
   ['no roles', { roles: [] }, '"roles" must be a list of at least one role'],

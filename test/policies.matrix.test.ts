@@ -31,17 +31,17 @@ t.test('the matrix of routes and policies is printed for a snapshot, the same on
     return formatPolicies(app.accounts.policies())
   }))
   t.equal(printed[0], `\
-*                   (not found)       cookie or personal-token
-GET, HEAD           /child            cookie or personal-token, strict
-GET, HEAD           /child/           cookie or personal-token, strict
-GET                 /child/users/:id  cookie or personal-token
-GET, HEAD           /hooked           cookie or personal-token, stateless
+*                   (not found)       cookie or bearer or personal-token
+GET, HEAD           /child            cookie or bearer or personal-token, strict
+GET, HEAD           /child/           cookie or bearer or personal-token, strict
+GET                 /child/users/:id  cookie or bearer or personal-token
+GET, HEAD           /hooked           cookie or bearer or personal-token, stateless
 GET, HEAD           /public           public
 DELETE              /reports          cookie, fresh 300 s, strict
-GET, HEAD, POST     /reports          cookie or personal-token, roles editor or owner, check isOwner
-OPTIONS, POST, PUT  /some             cookie or personal-token, optional
-GET, HEAD           /twice            cookie or personal-token, then cookie or personal-token, roles admin, check
-GET, HEAD           /zebra            cookie or personal-token
+GET, HEAD, POST     /reports          cookie or bearer or personal-token, roles editor or owner, check isOwner
+OPTIONS, POST, PUT  /some             cookie or bearer or personal-token, optional
+GET, HEAD           /twice            cookie or bearer or personal-token, then cookie or bearer or personal-token, roles admin, check
+GET, HEAD           /zebra            cookie or bearer or personal-token
 `)
   t.equal(printed[1], printed[0])
 })
@@ -49,15 +49,15 @@ GET, HEAD           /zebra            cookie or personal-token
 t.test('without protect it says which routes nothing guards', async t => {
   const { app } = await createProtected(t, { accounts: { routes: false, protect: 'none' }, after: routes })
   t.equal(formatPolicies(app.accounts.policies()), `\
-GET, HEAD           /child            cookie or personal-token, strict
-GET, HEAD           /child/           cookie or personal-token, strict
+GET, HEAD           /child            cookie or bearer or personal-token, strict
+GET, HEAD           /child/           cookie or bearer or personal-token, strict
 GET                 /child/users/:id  none
-GET, HEAD           /hooked           cookie or personal-token, stateless
+GET, HEAD           /hooked           cookie or bearer or personal-token, stateless
 GET, HEAD           /public           public
 DELETE              /reports          cookie, fresh 300 s, strict
-GET, HEAD, POST     /reports          cookie or personal-token, roles editor or owner, check isOwner
-OPTIONS, POST, PUT  /some             cookie or personal-token, optional
-GET, HEAD           /twice            cookie or personal-token, then cookie or personal-token, roles admin, check
+GET, HEAD, POST     /reports          cookie or bearer or personal-token, roles editor or owner, check isOwner
+OPTIONS, POST, PUT  /some             cookie or bearer or personal-token, optional
+GET, HEAD           /twice            cookie or bearer or personal-token, then cookie or bearer or personal-token, roles admin, check
 GET, HEAD           /zebra            none
 `)
 })
@@ -68,30 +68,32 @@ t.test('the plugin\'s own routes are in it, the same under either protect', asyn
     t.equal(formatPolicies(app.accounts.policies().filter(({ method }) => method !== '*')), `\
 POST               /auth/login               public
 POST               /auth/logout              public
-DELETE             /auth/me                  cookie, fresh 900 s, strict
-GET, HEAD          /auth/me                  cookie or personal-token
-PATCH              /auth/me                  cookie
-GET, HEAD          /auth/me/export           cookie, fresh 900 s, strict
+DELETE             /auth/me                  cookie or bearer, fresh 900 s, strict
+GET, HEAD          /auth/me                  cookie or bearer or personal-token
+PATCH              /auth/me                  cookie or bearer
+GET, HEAD          /auth/me/export           cookie or bearer, fresh 900 s, strict
 GET, HEAD, POST    /auth/owner               public
-POST               /auth/password/change     cookie
+POST               /auth/password/change     cookie or bearer
 POST               /auth/refresh             public
 POST               /auth/register            public
-DELETE, GET, HEAD  /auth/sessions            cookie
-DELETE             /auth/sessions/:id        cookie
-GET, HEAD          /auth/tokens              cookie
-POST               /auth/tokens              cookie, fresh 900 s, strict
-DELETE             /auth/tokens/:id          cookie
-PATCH              /auth/tokens/:id          cookie, fresh 900 s, strict
-POST               /auth/tokens/:id/rotate   cookie, fresh 900 s, strict
-GET, HEAD          /auth/users               cookie, roles owner or admin
-PATCH              /auth/users/:id           cookie, roles owner or admin, strict
-DELETE             /auth/users/:id/sessions  cookie, roles owner or admin, strict
+DELETE, GET, HEAD  /auth/sessions            cookie or bearer
+DELETE             /auth/sessions/:id        cookie or bearer
+POST               /auth/token               public
+POST               /auth/token/revoke        public
+GET, HEAD          /auth/tokens              cookie or bearer
+POST               /auth/tokens              cookie or bearer, fresh 900 s, strict
+DELETE             /auth/tokens/:id          cookie or bearer
+PATCH              /auth/tokens/:id          cookie or bearer, fresh 900 s, strict
+POST               /auth/tokens/:id/rotate   cookie or bearer, fresh 900 s, strict
+GET, HEAD          /auth/users               cookie or bearer, roles owner or admin
+PATCH              /auth/users/:id           cookie or bearer, roles owner or admin, strict
+DELETE             /auth/users/:id/sessions  cookie or bearer, roles owner or admin, strict
 `, protect)
   }
 })
 
 t.test('it says when there are routes that the plugin came too late to see', async t => {
-  for (const [protect, printed] of [['all', '*  (added earlier)  cookie or personal-token\n*  (not found)      cookie or personal-token\n'], ['none', '*  (added earlier)  none\n']] as const) {
+  for (const [protect, printed] of [['all', '*  (added earlier)  cookie or bearer or personal-token\n*  (not found)      cookie or bearer or personal-token\n'], ['none', '*  (added earlier)  none\n']] as const) {
     const { app } = await createProtected(t, { accounts: { routes: false, protect }, before (app) { app.get('/early', handler) } })
     t.equal(formatPolicies(app.accounts.policies()), printed)
   }
@@ -118,7 +120,7 @@ t.test('and the start warns of them where all routes are to be closed, and nowhe
 t.test('app.accounts.policies lists a line for each method and url, with nothing left out', async t => {
   const { app } = await createProtected(t, { accounts: { routes: false, protect: 'none' }, after: routes })
   const lines = app.accounts.policies()
-  const complete = { via: ['cookie', 'personal-token'], optional: false, fresh: null, roles: null, scopes: null, liveness: 'checked', check: null }
+  const complete = { via: ['cookie', 'bearer', 'personal-token'], optional: false, fresh: null, roles: null, scopes: null, liveness: 'checked', check: null }
   const find = (method: string, url: string) => lines.filter(line => line.method === method && line.url === url).map(({ policy }) => policy)
   t.strictSame(find('GET', '/public'), ['public'])
   t.strictSame(find('HEAD', '/public'), ['public'])
@@ -145,14 +147,15 @@ t.test('each registration lists its own scope, and claims nothing of what is not
     }, { prefix })
   }
   await app.ready()
-  t.strictSame(scopes.map(scope => formatPolicies(scope.accounts.policies())), ['GET, HEAD  /one/route  cookie or personal-token\n', 'GET, HEAD  /two/route  cookie or personal-token\n'])
+  t.strictSame(scopes.map(scope => formatPolicies(scope.accounts.policies())), ['GET, HEAD  /one/route  cookie or bearer or personal-token\n', 'GET, HEAD  /two/route  cookie or bearer or personal-token\n'])
 })
 
 type Operations = Record<string, Record<string, { security?: object[], summary?: string }>>
 
 t.test('the OpenAPI document demands of a route what its policy does', async t => {
   const cookie = [{ accountsCookie: [] }]
-  const either = [...cookie, { accountsPersonalToken: [] }]
+  const session = [...cookie, { accountsBearer: [] }]
+  const either = [...session, { accountsPersonalToken: [] }]
   for (const protect of ['none', 'all'] as const) {
     const described = { summary: 'Described', querystring: { type: 'object', properties: { page: { type: 'integer' } } } }
     const given = { summary: 'Given', security: [{ mine: [] }] }
@@ -177,10 +180,11 @@ t.test('the OpenAPI document demands of a route what its policy does', async t =
     for (const [method, url] of [['get', '/reports'], ['post', '/reports'], ['get', '/hooked'], ['get', '/twice'], ['get', '/child/'], ['get', '/described'], ['get', '/auth/me']] as const) {
       t.strictSame(securityOf(method, url), either, `${method} ${url}`)
     }
-    for (const [method, url] of [['delete', '/reports'], ['delete', '/auth/sessions'], ['post', '/auth/tokens']] as const) t.strictSame(securityOf(method, url), cookie, `${method} ${url}`)
+    t.strictSame(securityOf('delete', '/reports'), cookie)
+    for (const [method, url] of [['delete', '/auth/sessions'], ['post', '/auth/tokens']] as const) t.strictSame(securityOf(method, url), session, `${method} ${url}`)
     t.strictSame(securityOf('put', '/some'), [...either, {}], 'optional')
     t.strictSame(securityOf('get', '/later'), [...either, {}], 'set by a hook of a child')
-    for (const [method, url] of [['get', '/public'], ['post', '/auth/login'], ['post', '/auth/logout']] as const) t.equal(securityOf(method, url), undefined, url)
+    for (const [method, url] of [['get', '/public'], ['post', '/auth/login'], ['post', '/auth/logout'], ['post', '/auth/token']] as const) t.equal(securityOf(method, url), undefined, url)
     t.strictSame(securityOf('get', '/zebra'), protect === 'all' ? either : undefined)
     t.strictSame(securityOf('get', '/given'), [{ mine: [] }], 'what the host says itself stands')
     t.strictSame(Object.keys(described), ['summary', 'querystring'], 'and the schema that it has passed stays as it was')

@@ -2,7 +2,7 @@ import type { LightMyRequestResponse } from 'fastify'
 import t from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import { createApp, databaseFile, PASSWORD } from './support/app.ts'
-import type { Client } from './support/client.ts'
+import { createClient, type Client } from './support/client.ts'
 import { DAY, holdClock, HOUR, MINUTE, SECOND } from './support/clock.ts'
 import { connect } from './support/sqlite.ts'
 import { sessionIdOf } from './support/tokens.ts'
@@ -191,7 +191,6 @@ t.test('S-08 a session is named by its cookie and by nothing else', async t => {
     t.equal((await stranger.post('/private', { [name!]: value })).statusCode, 401, `body ${name}`)
     t.equal((await stranger.post('/auth/refresh', { [name!]: value })).statusCode, 401)
   }
-  t.equal((await client().get('/private', { authorization: `Bearer ${access}` })).statusCode, 401, 'a browser\'s token is no bearer token')
 })
 
 t.test('S-03 S-I16 logging out ends the session first, whichever cookie is left, and twice does no harm', async t => {
@@ -247,4 +246,36 @@ t.test('S-09 with one session more than maxSessions the one that began first end
   const ada = await app.accounts.users.findByEmail('ada@example.com')
   t.equal((await app.accounts.sessions.list(ada!.id)).length, 3)
   t.equal((await stranger.get('/private')).statusCode, 200)
+})
+
+t.test('A-09 sessions.begin begins a session where there is no reply: its tokens are those of the cookies', async t => {
+  const asked: Array<string | null> = []
+  const { app, client } = await createApp(t, { appUrl: 'https://shop.example.com', hooks: { beforeSignIn: ({ user }) => { asked.push(user!.email) } } }, app => {
+    app.post('/begin/:id', async request => await app.accounts.sessions.begin((request.params as { id: string }).id, { remember: false }, { request }))
+    app.get('/transfer', { onRequest: app.guard({ fresh: '5m' }) }, async () => ({}))
+  })
+  const { cookies: { access, refresh }, sessions, users } = app.accounts
+  const { id } = await users.create({ email: 'ada@example.com' })
+  const enter = ({ accessToken, refreshToken }: { readonly accessToken: string, readonly refreshToken: string }) => createClient(app, { [access.name]: accessToken, [refresh.name]: refreshToken })
+  const first = await sessions.begin(id)
+  t.strictSame([first.user.email, first.session.id], ['ada@example.com', (await sessions.list(id))[0]!.id])
+  t.equal((await enter(first).get('/transfer')).statusCode, 200)
+  t.equal((await enter(await sessions.begin(id, { authenticatedAt: new Date(Date.now() - 6 * MINUTE) })).get('/transfer')).statusCode, 401)
+  t.ok(await isSignedIn(enter(first)))
+
+  const answer = await enter(first).post(`/begin/${id}`)
+  t.equal(answer.headers['set-cookie'], undefined, 'where the tokens go is for the host to say')
+  t.notOk(await isSignedIn(enter(first)), 'it is in the place of the one that the request brought')
+  t.ok(await isSignedIn(enter(answer.json())))
+  t.strictSame(asked, Array(3).fill('ada@example.com'))
+
+  const begin = sessions.begin as (id: unknown, options?: unknown) => Promise<unknown>
+  await users.update(id, { disabled: true })
+  for (const nobody of [id, 'nobody', '', 'a\0', null, undefined, { id }]) await t.rejects(begin(nobody), { code: 'FST_ACCOUNTS_CREDENTIALS_INVALID' })
+  for (const authenticatedAt of ['yesterday', 0, null, new Date(NaN), new Date(-1)]) await t.rejects(begin(id, { authenticatedAt }), { code: 'FST_ACCOUNTS_INPUT_INVALID' })
+
+  const login = client()
+  await users.create({ email: 'bob@example.com', password: PASSWORD })
+  const { cookies } = await login.post('/auth/login', { email: 'bob@example.com', password: PASSWORD })
+  for (const { name, path, domain, secure, sameSite } of [access, refresh]) t.match(cookies.find(cookie => cookie.name === name), { path, secure, sameSite: new RegExp(sameSite, 'i'), ...(domain === null ? {} : { domain }) })
 })

@@ -1,6 +1,6 @@
-import type { FastifyRequest } from 'fastify'
+import type { AccountsClaims, FastifyRequest } from 'fastify'
 import type { AccountExport } from './account-export.ts'
-import type { AccountsFacts } from './diagnosis.ts'
+import type { AccountsFacts, CookieFacts } from './diagnosis.ts'
 import type { AccountsHookName, AccountsHooks } from './hooks.ts'
 import type { HostSessions } from './host-sessions.ts'
 import type { ImportedAccount, NewAccount, Registration } from './new-account.ts'
@@ -8,27 +8,13 @@ import type { Duration, RoutePolicy } from './policy.ts'
 import type { CreatedPersonalToken, NewPersonalToken, PersonalTokenUpdate } from './personal-tokens.ts'
 import type { ListedSession, PersonalToken, Session, User } from './principal.ts'
 import type { BasicUseRecord, UserChange } from './storage.ts'
+import type { UserList, UserListQuery } from './user-list.ts'
 
 export type { ImportedAccount, NewAccount, Registration } from './new-account.ts'
+export type { UserList, UserListQuery } from './user-list.ts'
 
 /** The request on whose behalf a service acts: its address, user agent and presented session. */
 export interface ServiceContext { readonly request?: FastifyRequest | null }
-
-export interface UserListQuery {
-  /** Part of an address, user name or name, without regard to case; spaces around it do not count, `''` is none. */
-  readonly search?: string
-  /** What the page before has answered as `next`. */
-  readonly cursor?: string | null
-  /** 1 to 100. @default 50 */
-  readonly limit?: number
-}
-
-/** A page of users, newest first. */
-export interface UserList {
-  readonly users: readonly User[]
-  /** The cursor of the next page; `null`: there is none. */
-  readonly next: string | null
-}
 
 /** Somebody who uses HTTP Basic at a route. */
 export interface BasicUse extends BasicUseRecord {
@@ -49,6 +35,8 @@ export interface SignInOptions {
    * @default now
    */
   readonly authenticatedAt?: Date
+  /** What all access tokens of this session say beyond our own claims, until it ends; those of the hook `claims` go before. */
+  readonly claims?: AccountsClaims
 }
 
 /** A session just begun, with the tokens that prove it. The tokens are secrets. */
@@ -76,12 +64,22 @@ export interface Accounts {
    */
   login (input: LoginInput, context?: ServiceContext): Promise<SignedIn>
   readonly sessions: {
+    /**
+     * Begin a session for somebody whom you have authenticated yourself, where there is no reply whose cookies could be set
+     * (else `reply.signIn`): whoever holds the tokens is that user.
+     * @throws {FST_ACCOUNTS_CREDENTIALS_INVALID} no such user, or disabled
+     * @throws {FST_ACCOUNTS_FORBIDDEN} the request in `context` was let in by a personal token
+     * @throws {FST_ACCOUNTS_INPUT_INVALID}
+     */
+    begin (userId: string, options?: SignInOptions, context?: ServiceContext): Promise<SignedIn>
     list (userId: string, currentId?: string): Promise<ListedSession[]>
     /** `false`: no such live session of this user. */
     end (userId: string, sessionId: string): Promise<boolean>
     /** End all sessions of a user, except one if it is named; how many. */
     endAll (userId: string, options?: { readonly except?: string }): Promise<number>
   }
+  /** The cookies of a session, but for their values: what is to hold `accessToken` and `refreshToken` in a browser. */
+  readonly cookies: Readonly<Record<'access' | 'refresh', CookieFacts>>
   readonly passwords: {
     /**
      * Prove the current password, set another, end every session and begin a new one.

@@ -11,6 +11,9 @@ declare module 'fastify' {
   /** Extra fields of a user that a host's own users store returns. Extend it by interface merging. */
   interface AccountsUser {}
 
+  /** What the access tokens of a host say beyond our own claims. Extend it by interface merging. */
+  interface AccountsClaims {}
+
   interface FastifyContextConfig {
     /** What this route demands of its caller; `false`: nothing, it is public. Checked at start. */
     accounts?: Policy | false | undefined
@@ -23,6 +26,8 @@ declare module 'fastify' {
     guard (policy?: Policy): Guard
     /** Demand the access cookie and no other credential. */
     verifyAccessCookie: Guard
+    /** Demand an access token in the `Authorization` header and no other credential. @throws {FST_ACCOUNTS_BEARER_OFF} at once where they are switched off */
+    verifyBearer: Guard
     /** Demand a personal token and no other credential. @throws {FST_ACCOUNTS_PERSONAL_TOKENS_OFF} at once where they are switched off */
     verifyPersonalToken: Guard
     /** Demand HTTP Basic and no other credential. Throws at once where it is switched off. */

@@ -19,10 +19,13 @@ import type { PasswordChanges } from './password.ts'
 import type { Recovery } from './recovery.ts'
 import type { Register } from './register.ts'
 import type { Users } from './users.ts'
+import type { Vouch } from './vouch.ts'
 
 export interface Duties {
   readonly register: Register
   readonly login: Login
+  readonly vouch: Vouch
+  readonly cookies: Accounts['cookies']
   readonly passwordChanges: PasswordChanges
   readonly users: Users
   readonly confirmEmail: ConfirmEmail
@@ -45,14 +48,16 @@ export interface Duties {
 }
 
 /** What a host calls as `app.accounts`. */
-export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, passwordChanges, users, confirmEmail, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode, basicUsage, hostSessions, policies, diagnose }: Duties): Accounts {
+export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, vouch, cookies, passwordChanges, users, confirmEmail, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode, basicUsage, hostSessions, policies, diagnose }: Duties): Accounts {
   return {
     async register (input, { request = null } = {}) {
       const issued = await register(input, request)
       return issued === null ? null : toSignedIn(issued)
     },
     login: async (input, { request = null } = {}) => toSignedIn(await login(input, request)),
+    cookies,
     sessions: {
+      begin: async (userId, options = {}, { request = null } = {}) => toSignedIn(await vouch(userId, options, request)),
       async list (userId, currentId) {
         if (!isId(userId)) return []
         const [user, sessions] = await Promise.all([storage.users.find(userId), storage.sessions.listForUser(userId, new Date(now()))])

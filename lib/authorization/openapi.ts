@@ -3,7 +3,7 @@ import type { CredentialKind } from '../../types/principal.ts'
 import type { Rule } from './policy.ts'
 
 /** What a kind of credential is called among the `securitySchemes`. */
-const SCHEMES: Readonly<Partial<Record<CredentialKind, string>>> = { cookie: 'accountsCookie', 'personal-token': 'accountsPersonalToken', basic: 'accountsBasic' }
+const SCHEMES: Readonly<Record<CredentialKind, string>> = { cookie: 'accountsCookie', bearer: 'accountsBearer', 'personal-token': 'accountsPersonalToken', basic: 'accountsBasic' }
 
 /**
  * Say in a route's schema what its policies demand (OpenAPI 3.1, 4.8.30: one of the list is enough), unless the host has.

@@ -15,6 +15,8 @@ export interface Credential {
   /** How it is asked for (RFC 9110, 11.6.1); `null`: this caller is not asked for it. */
   challenge (request: FastifyRequest): string | null
   identify (request: FastifyRequest, reply: FastifyReply, demand: Liveness): Principal | null | Promise<Principal | null>
+  /** Asked when nobody was found: throws where the request carries what looks like one of this kind, and is nobody's. */
+  refuseForeign? (request: FastifyRequest, reply: FastifyReply): void
   /**
    * Told, when the answer is out, of a request that carried one of this kind and was refused by the policy: its kind is not
    * taken there, or its scopes do not suffice.

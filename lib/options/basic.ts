@@ -1,6 +1,6 @@
 import type { BasicOptions } from '../../types/options.ts'
 import type { Storage } from '../../types/storage.ts'
-import { checkMembers, refuse } from './members.ts'
+import { boolean, checkMembers, refuse } from './members.ts'
 
 export interface BasicSettings {
   readonly users: boolean
@@ -21,7 +21,7 @@ export function resolveBasic (options: false | BasicOptions | undefined, { basic
   if (typeof options === 'boolean') refuse('basic', 'must be an object, or false')
   checkMembers(options, 'basic')
   const { users = false, legacy, sunset, deprecated = new Date(0) } = options
-  if (typeof users !== 'boolean') refuse('basic.users', 'must be true or false')
+  boolean(users, 'basic.users')
   if (!users && legacy === undefined) refuse('basic', 'lets nobody in: set basic.users, basic.legacy, or both')
   if (basicUses === undefined) refuse('storage.basicUses', 'is missing: who still uses HTTP Basic is kept there')
   return {

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import type { CookieOptions } from '../../types/options.ts'
-import { checkMembers, oneOf, refuse } from './members.ts'
+import { boolean, checkMembers, oneOf, refuse } from './members.ts'
 
 export interface CookieSettings { readonly secure: boolean, readonly insecure: boolean, readonly domain: string | undefined, readonly sameSite: 'lax' | 'strict', readonly names: { readonly access: string, readonly refresh: string, readonly device: string } }
 
@@ -15,7 +15,7 @@ export function resolveCookies (options: CookieOptions, url: URL): CookieSetting
   checkMembers(given, 'cookies.names')
   const secure = url.protocol === 'https:'
   const host = url.hostname
-  if (typeof insecure !== 'boolean') refuse('cookies.insecure', 'must be true or false')
+  boolean(insecure, 'cookies.insecure')
   if (isPlainBeyondLocalhost(url) && !insecure) refuse('appUrl', 'is plain http beyond localhost: use https, or set cookies.insecure if every network on the way is trusted')
   if (domain !== undefined && isIP(host.replace(/^\[|\]$/g, '')) !== 0) refuse('cookies.domain', 'is of no use: the host of appUrl is an address')
   if (domain !== undefined && (typeof domain !== 'string' || !/^[a-z0-9.-]+\.[a-z0-9-]+$/i.test(domain) || !`.${host}`.endsWith(`.${domain.toLowerCase()}`))) refuse('cookies.domain', 'must be the host of appUrl or a parent domain of it')

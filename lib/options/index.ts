@@ -1,14 +1,16 @@
 import type { SecretFacts } from '../../types/diagnosis.ts'
 import type { AccountsOptions } from '../../types/options.ts'
 import type { Duration } from '../../types/policy.ts'
+import type { CredentialKind } from '../../types/principal.ts'
 import type { Storage } from '../../types/storage.ts'
 import { DURATION_FORMAT, parseDuration } from '../duration.ts'
 import { describeSecrets } from '../tokens/secret-facts.ts'
 import { createKeyRing, type KeyRing } from '../tokens/secrets.ts'
 import { resolveBasic, type BasicSettings } from './basic.ts'
+import { claimList, resolveLeeway } from './claims.ts'
 import { resolveCookies, type CookieSettings } from './cookies.ts'
 import { resolveMail, type MailSettings } from './mail.ts'
-import { checkMembers, integer, oneOf, refuse } from './members.ts'
+import { boolean, checkMembers, integer, oneOf, refuse } from './members.ts'
 import { resolvePersonalTokens, type PersonalTokenSettings } from './personal-tokens.ts'
 import { resolvePasswords, type PasswordSettings } from './passwords.ts'
 import { resolveRateLimit, resolveThrottle, type RateLimitSettings, type ThrottleSettings } from './throttle.ts'
@@ -17,9 +19,12 @@ import { resolveRateLimit, resolveThrottle, type RateLimitSettings, type Throttl
 export interface Settings {
   /** The serialized origin of `appUrl` (RFC 6454, 6.2), as browsers send it. */
   readonly origin: string
-  /** What every token says in `iss` and `aud`. */
-  readonly issuer: string
-  readonly audience: string
+  /** What tokens say in `iss` and `aud`: the first is written, all are good. */
+  readonly issuers: readonly string[]
+  readonly audiences: readonly string[]
+  readonly leeway: number
+  /** `null`: a request with several credentials is refused. */
+  readonly credentialOrder: readonly CredentialKind[] | null
   readonly appPath: string
   readonly keys: KeyRing
   readonly secretFacts: SecretFacts
@@ -35,6 +40,8 @@ export interface Settings {
   /** `null` without a mailer. */
   readonly mail: MailSettings | null
   readonly registration: { readonly open: boolean, readonly verifyEmail: boolean }
+  /** Whether access tokens are taken from the `Authorization` header. */
+  readonly bearer: boolean
   /** `null`: off; the same goes for the next three. */
   readonly personalTokens: PersonalTokenSettings | null
   readonly basic: BasicSettings | null
@@ -55,7 +62,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
   checkMembers(options, '')
   // Defaults stand in for what is left out, not for null.
   const {
-    sessionTtl = '365d', maxSessions = 100, refresh = 'transparent', csrf = 'standard', protect = 'none', expireSessionsOnRestart = false,
+    sessionTtl = '365d', maxSessions = 100, refresh = 'transparent', csrf = 'standard', protect = 'none', leeway = 0, bearer = true, expireSessionsOnRestart = false,
     cookies = {}, passwords = {}, registration = {}, throttle = {}, rateLimit = {}, routes = {}, hooks = {}
   } = options
   const url = parseAppUrl(options.appUrl)
@@ -67,8 +74,9 @@ export function resolveOptions (options: AccountsOptions): Settings {
   const storage = checkStorage(options.storage)
   return {
     origin: url.origin,
-    issuer: claim(options.issuer, appUrl, 'issuer'),
-    audience: claim(options.audience, appUrl, 'audience'),
+    issuers: claimList(options.issuer, appUrl, 'issuer'),
+    audiences: claimList(options.audience, appUrl, 'audience'),
+    leeway: resolveLeeway(leeway),
     appPath: trimSlash(url.pathname),
     keys: createKeyRing(options),
     secretFacts: describeSecrets(options),
@@ -83,13 +91,15 @@ export function resolveOptions (options: AccountsOptions): Settings {
     passwords: resolvePasswords(passwords),
     mail: resolveMail(options, appUrl),
     registration: resolveRegistration(registration, options.mailer !== undefined),
+    bearer: boolean(bearer, 'bearer'),
+    credentialOrder: options.credentialOrder === undefined ? null : resolveOrder(options.credentialOrder),
     personalTokens: resolvePersonalTokens(options.personalTokens, storage),
     basic: resolveBasic(options.basic, storage),
     throttle: resolveThrottle(throttle, storage),
     rateLimit: resolveRateLimit(rateLimit),
     prefix: resolvePrefix(routes),
     protect: oneOf(protect, ['none', 'all'], 'protect'),
-    expireSessionsOnRestart: typeof expireSessionsOnRestart === 'boolean' ? expireSessionsOnRestart : refuse('expireSessionsOnRestart', 'must be true or false'),
+    expireSessionsOnRestart: boolean(expireSessionsOnRestart, 'expireSessionsOnRestart'),
     hooks: resolveHooks(hooks)
   }
 }
@@ -104,19 +114,20 @@ export function parseAppUrl (appUrl: unknown): URL {
   return url
 }
 
-/** What a token says in `iss` or `aud`, compared exactly. Short, as both stand in every cookie. */
-export function claim (value: unknown, byDefault: string, option: string): string {
-  if (value === undefined) return byDefault
-  return typeof value === 'string' && /^[\x20-\x7e]{1,500}$/.test(value) ? value : refuse(option, 'must be a text of 1 to 500 ASCII characters')
-}
-
 function resolveRegistration (options: NonNullable<AccountsOptions['registration']>, hasMailer: boolean): Settings['registration'] {
   checkMembers(options, 'registration')
   const { open = true, verifyEmail = hasMailer } = options
-  if (typeof open !== 'boolean') refuse('registration.open', 'must be true or false')
-  if (typeof verifyEmail !== 'boolean') refuse('registration.verifyEmail', 'must be true or false')
-  if (verifyEmail && !hasMailer) refuse('registration.verifyEmail', 'needs a mailer')
-  return { open, verifyEmail }
+  if (boolean(verifyEmail, 'registration.verifyEmail') && !hasMailer) refuse('registration.verifyEmail', 'needs a mailer')
+  return { open: boolean(open, 'registration.open'), verifyEmail }
+}
+
+const KINDS: readonly CredentialKind[] = ['cookie', 'bearer', 'personal-token', 'basic']
+
+function resolveOrder (order: readonly CredentialKind[]): readonly CredentialKind[] {
+  if (!Array.isArray(order) || order.length === 0) refuse('credentialOrder', 'must be a list of kinds')
+  order.forEach((kind, index) => oneOf(kind, KINDS, `credentialOrder[${index}]`))
+  if (new Set(order).size < order.length) refuse('credentialOrder', 'names a kind twice')
+  return [...order]
 }
 
 function resolvePrefix (routes: NonNullable<AccountsOptions['routes']>): string | null {

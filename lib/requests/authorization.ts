@@ -11,6 +11,12 @@ export function readToken (header: string): { readonly scheme: 'apitoken' | 'bea
   return match === null ? null : { scheme: match[1]!.toLowerCase() as 'apitoken' | 'bearer', token: match[2] ?? '' }
 }
 
+/** What the request carries as `Authorization: Bearer` (RFC 6750, 2.1), whatever it is; `null`: nothing of that scheme. */
+export function readBearer ({ headers: { authorization } }: FastifyRequest): string | null {
+  const presented = authorization === undefined ? null : readToken(authorization)
+  return presented?.scheme === 'bearer' ? presented.token : null
+}
+
 export interface NameAndPassword { readonly username: string, readonly password: string }
 
 /** Longer ones are nobody's. */

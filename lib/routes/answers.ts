@@ -17,18 +17,28 @@ export function serialize (value: unknown): string {
 
 /** Answer every error of our routes in Fastify's shape, whatever error handler the host has. */
 export function answerError (hooks: Hooks, thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const error = toAnswerable(thrown)
-  hooks.refused(error, request)
+  const error = tellError(hooks, thrown, request)
   const { statusCode } = error
-  if (statusCode >= 500) request.log.error({ err: thrown }, 'an accounts route failed')
-  else request.log.info({ err: error }, error.message)
-  for (const [name, value] of Object.entries(answerHeaders(error))) {
-    if (!reply.hasHeader(name)) reply.header(name, value)
-  }
+  addErrorHeaders(reply, error)
   sendJson(reply.code(statusCode), { statusCode, code: error.code, error: STATUS_CODES[statusCode] ?? 'Client Error', message: error.message })
 }
 
-type Answerable = Pick<FastifyError, 'code' | 'message'> & { readonly statusCode: number }
+/** What a client is told of it, once the log and the hooks know all. */
+export function tellError (hooks: Hooks, thrown: unknown, request: FastifyRequest): Answerable {
+  const error = toAnswerable(thrown)
+  hooks.refused(error, request)
+  if (error.statusCode >= 500) request.log.error({ err: thrown }, 'an accounts route failed')
+  else request.log.info({ err: error }, error.message)
+  return error
+}
+
+export function addErrorHeaders (reply: FastifyReply, error: Answerable): void {
+  for (const [name, value] of Object.entries(answerHeaders(error))) {
+    if (!reply.hasHeader(name)) reply.header(name, value)
+  }
+}
+
+export type Answerable = Pick<FastifyError, 'code' | 'message'> & { readonly statusCode: number }
 
 /** An error that is meant for a client has a status of its own; of all others a client learns nothing. */
 function toAnswerable (thrown: unknown): Answerable {
@@ -36,7 +46,7 @@ function toAnswerable (thrown: unknown): Answerable {
   const statusCode = clientStatus(thrown)
   if (statusCode === null) return new FST_ACCOUNTS_INTERNAL({ cause: thrown })
   if (statusCode === 413) return new FST_ACCOUNTS_BODY_TOO_LARGE()
-  if (statusCode === 415) return new FST_ACCOUNTS_MEDIA_TYPE_UNSUPPORTED()
+  if (statusCode === 415) return toAnswerable(new FST_ACCOUNTS_MEDIA_TYPE_UNSUPPORTED('application/json'))
   const { code, message } = thrown as FastifyError
   return { statusCode, code: typeof code === 'string' ? code : 'FST_ACCOUNTS_HOOK_REFUSED', message }
 }

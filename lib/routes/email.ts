@@ -5,7 +5,7 @@ import { addRoute } from './route.ts'
 import { Accepted, ChangeEmailBody, NoContent, VerifyEmailBody } from './schemas.ts'
 
 /** Proof of an address. Links in mail lead to pages of the host, and only a POST consumes their token: scanners of mail follow links. */
-export function addEmail (app: FastifyInstance, { emails, guard, originGuard }: RoutesDependencies): void {
+export function addEmail (app: FastifyInstance, { emails, guardSession, originGuard }: RoutesDependencies): void {
   if (emails === null) return
 
   addRoute(app, {
@@ -29,7 +29,7 @@ export function addEmail (app: FastifyInstance, { emails, guard, originGuard }: 
     method: 'POST',
     url: '/email/change',
     summary: 'Ask for another address; a link goes to the new one',
-    guard: guard({ via: 'cookie' }),
+    guard: guardSession(),
     body: ChangeEmailBody,
     answers: { 202: Accepted },
     errors: [401, 403, 413, 415, 422],

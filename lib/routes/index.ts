@@ -20,7 +20,7 @@ import type { LimitRate } from '../requests/rate-limit.ts'
 import type { Cookies } from '../sessions/cookies.ts'
 import type { Devices } from '../sessions/devices.ts'
 import type { Leave } from '../sessions/leave.ts'
-import type { ReadPresented } from '../sessions/presented.ts'
+import type { ReadPresented, ReadSession } from '../sessions/presented.ts'
 import type { Refresh } from '../sessions/rotation.ts'
 import type { SignOut } from '../sessions/sign-out.ts'
 import { answerError, serialize } from './answers.ts'
@@ -35,6 +35,7 @@ import { addRefresh } from './refresh.ts'
 import { addRegister } from './register.ts'
 import { isSensitive } from './route.ts'
 import { addSessions } from './sessions.ts'
+import { addToken } from './token.ts'
 import { addTokens } from './tokens.ts'
 import { addUsers } from './users.ts'
 
@@ -56,8 +57,11 @@ export interface RoutesDependencies {
   readonly ownerProof: OwnerProof
   /** Whether accounts come by HTTP Basic. */
   readonly hasBasicUsers: boolean
+  readonly isPersonalToken: (token: string) => boolean
   /** Whether a request carries a personal token. */
   readonly carriesPersonalToken: (request: FastifyRequest) => boolean
+  /** Whose login begins a session beside that of the cookies, if there are any; `null`: bearer tokens are switched off. */
+  readonly bearer: { readonly login: Login, readonly readSession: ReadSession } | null
   readonly refresh: Refresh
   readonly signOut: SignOut
   readonly readPresented: ReadPresented
@@ -69,18 +73,20 @@ export interface RoutesDependencies {
   /** `null`: requests are not counted. */
   readonly limitRate: LimitRate | null
   readonly guard: (policy?: Policy) => Guard
+  /** Demands a session, by cookie or bearer token. */
+  readonly guardSession: (policy?: Omit<Policy, 'via'>) => Guard
   readonly registrationOpen: boolean
 }
 
 /** NIST SP 800-63B-4 wants 64 characters of password at least; the largest that is allowed fits well. */
-const BODY_LIMIT = 16 * 1024
+export const BODY_LIMIT = 16 * 1024
 
 /** Headers on which a decision of ours, or of a proxy before us, may rest. */
 const SINGLE_HEADERS = ['authorization', 'host', 'origin', 'referer', 'content-type', 'content-length', 'sec-fetch-site', 'accounts-csrf']
 
 /** All routes of the plugin, in a scope of their own: the host's parsers, validators and error handlers end at its door. */
 export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDependencies): Promise<void> {
-  const { cookies, hooks, originGuard, limitRate, carriesPersonalToken } = dependencies
+  const { cookies, hooks, originGuard, limitRate, bearer, carriesPersonalToken } = dependencies
   const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => answerError(hooks, error, request, reply)
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, async (request: FastifyRequest, body: Buffer) =>
@@ -96,22 +102,28 @@ export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDep
     refuseDuplicates(request, SINGLE_HEADERS)
     // Without a guard of their own stand the routes that begin and end sessions: nothing of that is for a token.
     if (request.routeOptions.config.accounts === false && carriesPersonalToken(request)) throw new FST_ACCOUNTS_FORBIDDEN()
-    cookies.takeAccess(request, reply)
-    cookies.takeRefresh(request, reply)
-    // Also without a cookie: nobody may be logged in, or signed up, by another page (login CSRF).
-    if (!isSafe(request)) originGuard.check(request)
   })
 
-  addRegister(scope, dependencies)
-  addLogin(scope, dependencies)
-  addRefresh(scope, dependencies)
-  addLogout(scope, dependencies)
-  addMe(scope, dependencies)
-  addSessions(scope, dependencies)
-  addPassword(scope, dependencies)
-  addEmail(scope, dependencies)
-  addTokens(scope, dependencies)
-  addBasic(scope, dependencies)
-  addOwner(scope, dependencies)
-  addUsers(scope, dependencies)
+  await scope.register(async browsers => {
+    browsers.addHook('onRequest', async (request, reply) => {
+      cookies.takeAccess(request, reply)
+      cookies.takeRefresh(request, reply)
+      // Also without a cookie: nobody may be logged in, or signed up, by another page (login CSRF).
+      if (!isSafe(request)) originGuard.check(request)
+    })
+    addRegister(browsers, dependencies)
+    addLogin(browsers, dependencies)
+    addRefresh(browsers, dependencies)
+    addLogout(browsers, dependencies)
+    addMe(browsers, dependencies)
+    addSessions(browsers, dependencies)
+    addPassword(browsers, dependencies)
+    addEmail(browsers, dependencies)
+    addTokens(browsers, dependencies)
+    addBasic(browsers, dependencies)
+    addOwner(browsers, dependencies)
+    addUsers(browsers, dependencies)
+  })
+  // Those look at no cookie, so a page of another origin can do no more there than any client.
+  if (bearer !== null) await scope.register(async clients => addToken(clients, bearer, dependencies))
 }

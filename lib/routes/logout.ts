@@ -1,9 +1,11 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { readBearer } from '../requests/authorization.ts'
+import type { Presented } from '../sessions/presented.ts'
 import type { RoutesDependencies } from './index.ts'
 import { addRoute } from './route.ts'
 import { NoContent } from './schemas.ts'
 
-export function addLogout (app: FastifyInstance, { leave, originGuard, readPresented, signOut }: RoutesDependencies): void {
+export function addLogout (app: FastifyInstance, { bearer, leave, originGuard, readPresented, signOut }: RoutesDependencies): void {
   addRoute(app, {
     method: 'POST',
     url: '/logout',
@@ -15,9 +17,16 @@ export function addLogout (app: FastifyInstance, { leave, originGuard, readPrese
       const presented = readPresented(request)
       for (const { sessionId } of presented) originGuard.checkForSession(request, sessionId)
       // The server first: while it can't be reached the cookies stay, so that the click can be repeated.
-      for (const { userId, sessionId } of presented) await signOut.end(userId, sessionId, 'signed-out', request)
+      for (const { userId, sessionId } of [...presented, ...readByToken(request)]) await signOut.end(userId, sessionId, 'signed-out', request)
       await leave(reply)
       return null
     }
   })
+
+  /** A client that has a token logs out too; no page of another origin can make it do so. */
+  function readByToken (request: FastifyRequest): Presented[] {
+    const token = readBearer(request)
+    const named = token === null || bearer === null ? null : bearer.readSession(token)
+    return named === null ? [] : [named]
+  }
 }

@@ -5,7 +5,7 @@ import { addRoute } from './route.ts'
 import { ChangeMeBody, DeleteMeBody, ExportAnswer, NoContent, UserAnswer } from './schemas.ts'
 import { sendCsrfToken } from './signed-in.ts'
 
-export function addMe (app: FastifyInstance, { guard, accounts, users, devices, leave, originGuard }: RoutesDependencies): void {
+export function addMe (app: FastifyInstance, { guard, guardSession, accounts, users, devices, leave, originGuard }: RoutesDependencies): void {
   addRoute(app, {
     method: 'GET',
     url: '/me',
@@ -24,7 +24,7 @@ export function addMe (app: FastifyInstance, { guard, accounts, users, devices, 
     method: 'GET',
     url: '/me/export',
     summary: 'All that is stored on who is signed in',
-    guard: guard({ via: 'cookie', fresh: '15m' }),
+    guard: guardSession({ fresh: '15m' }),
     answers: { 200: ExportAnswer },
     errors: [401],
     async handle (request, reply) {
@@ -39,7 +39,7 @@ export function addMe (app: FastifyInstance, { guard, accounts, users, devices, 
     method: 'PATCH',
     url: '/me',
     summary: 'Change the name',
-    guard: guard({ via: 'cookie' }),
+    guard: guardSession(),
     body: ChangeMeBody,
     answers: { 200: UserAnswer },
     errors: [401, 403, 413, 415, 422],
@@ -55,14 +55,14 @@ export function addMe (app: FastifyInstance, { guard, accounts, users, devices, 
     method: 'DELETE',
     url: '/me',
     summary: 'Delete the account',
-    guard: guard({ via: 'cookie', fresh: '15m' }),
+    guard: guardSession({ fresh: '15m' }),
     body: DeleteMeBody,
     answers: { 204: NoContent },
     errors: [401, 403, 409, 413, 415],
     async handle (request, reply, { password }) {
       await users.deleteOwn(request.principal!.user.id, password, request)
       await leave(reply)
-      devices.forget(reply)
+      if (request.principal!.via === 'cookie') devices.forget(reply)
       return null
     }
   })

@@ -2,20 +2,24 @@ import type { FastifyInstance } from 'fastify'
 import { addMailRequest } from './ask-for-mail.ts'
 import type { RoutesDependencies } from './index.ts'
 import { addRoute } from './route.ts'
-import { ChangePasswordBody, NoContent, ResetPasswordBody } from './schemas.ts'
+import { BearerAnswer, ChangePasswordBody, NoContent, ResetPasswordBody } from './schemas.ts'
 import { answerSignedIn } from './signed-in.ts'
+import { answerTokens } from './token.ts'
 
 export function addPassword (app: FastifyInstance, dependencies: RoutesDependencies): void {
   addRoute(app, {
     method: 'POST',
     url: '/password/change',
     summary: 'Change the password; ends every session and signs this client in anew',
-    guard: dependencies.guard({ via: 'cookie' }),
+    guard: dependencies.guardSession(),
     body: ChangePasswordBody,
-    answers: { 204: NoContent },
+    answers: { 200: BearerAnswer, 204: NoContent },
     errors: [401, 403, 413, 415, 422],
     async handle (request, reply, body) {
-      answerSignedIn(reply, await dependencies.changePassword(request.principal!.user.id, body, request), dependencies)
+      const { via, user } = request.principal!
+      const issued = await dependencies.changePassword(user.id, body, request)
+      if (via === 'bearer') return answerTokens(issued)
+      answerSignedIn(reply, issued, dependencies)
       return null
     }
   })

@@ -27,6 +27,10 @@ export interface RouteOptions<Body extends TSchema | undefined, Query extends TO
   readonly query?: Query
   readonly answers: Readonly<Record<number, TSchema>>
   readonly errors: readonly number[]
+  /** Left out: Fastify's. */
+  readonly errorSchema?: TSchema
+  /** The media types of the body. Left out: JSON. */
+  readonly consumes?: readonly string[]
   handle (request: FastifyRequest, reply: FastifyReply, body: Given<Body>, query: Given<Query>): Promise<object | null>
 }
 
@@ -36,7 +40,7 @@ export interface RouteOptions<Body extends TSchema | undefined, Query extends TO
  * schema for its query does not look at it.
  */
 export function addRoute<Body extends TSchema | undefined = undefined, Query extends TObject | undefined = undefined> (app: FastifyInstance, options: RouteOptions<Body, Query>): void {
-  const { method, url, summary, guard, body, isBodyOptional = false, query, answers, errors, handle } = options
+  const { method, url, summary, guard, body, isBodyOptional = false, query, answers, errors, errorSchema, consumes, handle } = options
   const readBody = body === undefined ? () => undefined : createShape('body', body)
   const readQuery = query === undefined ? () => undefined : createShape('query', query)
   const numbers = Object.entries(query?.properties ?? {}).filter(([, schema]) => 'type' in schema && schema.type === 'integer').map(([name]) => name)
@@ -51,7 +55,8 @@ export function addRoute<Body extends TSchema | undefined = undefined, Query ext
       tags: ['accounts'],
       ...(body === undefined ? {} : { body: body as TSchema }),
       ...(query === undefined ? {} : { querystring: query as TSchema }),
-      response: { ...answers, ...errorAnswers([400, ...errors, 429, 503]) }
+      ...(consumes === undefined ? {} : { consumes }),
+      response: { ...answers, ...errorAnswers([400, ...errors, 429, 503], errorSchema) }
     },
     async handler (request, reply) {
       const given = readQuery(query === undefined ? undefined : parseQuery(request.url, numbers)) as Given<Query>

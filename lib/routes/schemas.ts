@@ -118,6 +118,7 @@ export const ExportAnswer = Type.Object({
     address: OrNull(Type.String()),
     userAgent: OrNull(Type.String()),
     remember: Type.Boolean(),
+    claims: Type.Unknown(),
     revokedAt: OrNull(Time),
     revokeReason: OrNull(Type.String())
   })),
@@ -136,6 +137,29 @@ export const ExportAnswer = Type.Object({
   basicUses: Type.Array(Type.Object({ method: Type.String(), route: Type.String(), lastUsedAt: Time, lastUsedAddress: OrNull(Type.String()) }))
 })
 
+const Parameter = (description: string, maxLength: number) => Type.Optional(Type.String({ description, maxLength }))
+
+/** RFC 6749, 3.2: what is not known is not looked at. */
+export const TokenBody = Type.Object({
+  grant_type: Type.String({ description: 'password or refresh_token', maxLength: 256 }),
+  username: Parameter('Grant password: the user name, or the e-mail address', 320),
+  password: Parameter('Grant password', 16_384),
+  refresh_token: Parameter('Grant refresh_token', 8192),
+  scope: Parameter('Refused: sessions have no scopes', 4096)
+})
+/** RFC 7009, 2.1. */
+export const RevokeBody = Type.Object({
+  token: Type.String({ description: 'An access or refresh token', maxLength: 8192 }),
+  token_type_hint: Parameter('Not needed', 256)
+})
+export const BearerAnswer = Type.Object({
+  access_token: Type.String(),
+  token_type: Type.Literal('Bearer'),
+  expires_in: Type.Integer({ description: 'Seconds' }),
+  refresh_token: Type.Optional(Type.String({ description: 'In place of the one before; left out: that one stays good' }))
+})
+export const Revoked = Type.Object({}, { description: 'It is of no use any more' })
+
 /** The same whether anything came of it or not. */
 export const Accepted = Type.Object({}, { ...closed, description: 'Accepted; what came of it is told by mail' })
 export const NoContent = Type.Null({ description: 'Done' })
@@ -143,11 +167,15 @@ export const NoContent = Type.Null({ description: 'Done' })
 /** What the guarded routes demand, for the OpenAPI document of the host: `components: { securitySchemes }`. */
 export const securitySchemes = {
   accountsCookie: { type: 'apiKey', in: 'cookie', name: '__Host-accounts_access', description: 'The access cookie that login sets (without the prefix over plain http)' },
+  accountsBearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The access token that POST /auth/token answers' },
   accountsPersonalToken: { type: 'http', scheme: 'bearer', description: 'A personal access token; also as "Authorization: ApiToken …"' },
   accountsBasic: { type: 'http', scheme: 'basic', description: 'Where the host has switched it on' }
 } as const
 
 const ErrorAnswer = Type.Object({ statusCode: Type.Integer(), code: Type.String(), error: Type.String(), message: Type.String() })
+
+/** RFC 6749, 5.2. */
+export const OAuthError = Type.Object({ error: Type.String(), error_description: Type.String(), code: Type.String() })
 
 const ERRORS: Readonly<Record<number, string>> = {
   400: 'The request is not of the right shape',
@@ -162,6 +190,6 @@ const ERRORS: Readonly<Record<number, string>> = {
   503: 'Try again later'
 }
 
-export function errorAnswers (statusCodes: readonly number[]): Record<number, TSchema> {
-  return Object.fromEntries(statusCodes.map(statusCode => [statusCode, { ...ErrorAnswer, description: ERRORS[statusCode]! }]))
+export function errorAnswers (statusCodes: readonly number[], schema: TSchema = ErrorAnswer): Record<number, TSchema> {
+  return Object.fromEntries(statusCodes.map(statusCode => [statusCode, { ...schema, description: ERRORS[statusCode]! }]))
 }

@@ -1,18 +1,18 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { CookiePrincipal } from '../../types/principal.ts'
+import type { BearerPrincipal, CookiePrincipal } from '../../types/principal.ts'
 import { FST_ACCOUNTS_SESSION_NOT_FOUND } from '../errors.ts'
 import type { RoutesDependencies } from './index.ts'
 import { addRoute } from './route.ts'
 import { NoContent, SessionsAnswer } from './schemas.ts'
 
-export function addSessions (app: FastifyInstance, { guard, accounts, leave, signOut }: RoutesDependencies): void {
-  const byCookie = guard({ via: 'cookie' })
+export function addSessions (app: FastifyInstance, { guardSession, accounts, leave, signOut }: RoutesDependencies): void {
+  const bySession = guardSession()
 
   addRoute(app, {
     method: 'GET',
     url: '/sessions',
     summary: 'Own sessions',
-    guard: byCookie,
+    guard: bySession,
     answers: { 200: SessionsAnswer },
     errors: [401],
     async handle (request) {
@@ -25,7 +25,7 @@ export function addSessions (app: FastifyInstance, { guard, accounts, leave, sig
     method: 'DELETE',
     url: '/sessions/:id',
     summary: 'End one of the own sessions',
-    guard: byCookie,
+    guard: bySession,
     answers: { 204: NoContent },
     errors: [401, 403, 404],
     async handle (request, reply) {
@@ -41,7 +41,7 @@ export function addSessions (app: FastifyInstance, { guard, accounts, leave, sig
     method: 'DELETE',
     url: '/sessions',
     summary: 'End all own sessions but this one',
-    guard: byCookie,
+    guard: bySession,
     answers: { 204: NoContent },
     errors: [401, 403],
     async handle (request) {
@@ -52,5 +52,5 @@ export function addSessions (app: FastifyInstance, { guard, accounts, leave, sig
   })
 }
 
-/** The guard of these routes lets nothing but cookies in. */
-const caller = (request: FastifyRequest) => request.principal as CookiePrincipal
+/** The guard of these routes lets nothing but sessions in. */
+const caller = (request: FastifyRequest) => request.principal as CookiePrincipal | BearerPrincipal

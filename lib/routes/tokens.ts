@@ -5,17 +5,17 @@ import { addRoute } from './route.ts'
 import { ChangeTokenBody, CreatedTokenAnswer, CreateTokenBody, NoContent, RotateTokenBody, TokenAnswer, TokensAnswer } from './schemas.ts'
 
 /** Personal tokens, as their owner manages them: in person. A token can't, or one that leaked could make itself a successor. */
-export function addTokens (app: FastifyInstance, { guard, personalTokens }: RoutesDependencies): void {
+export function addTokens (app: FastifyInstance, { guardSession, personalTokens }: RoutesDependencies): void {
   if (personalTokens === null) return
-  const byCookie = guard({ via: 'cookie' })
+  const bySession = guardSession()
   // ASVS 7.5.1: what makes or widens a credential needs a recent proof.
-  const freshly = guard({ via: 'cookie', fresh: '15m' })
+  const freshly = guardSession({ fresh: '15m' })
 
   addRoute(app, {
     method: 'GET',
     url: '/tokens',
     summary: 'Own personal tokens',
-    guard: byCookie,
+    guard: bySession,
     answers: { 200: TokensAnswer },
     errors: [401],
     handle: async request => ({ tokens: await personalTokens.list(request.principal!.user.id) })
@@ -56,7 +56,7 @@ export function addTokens (app: FastifyInstance, { guard, personalTokens }: Rout
     method: 'DELETE',
     url: '/tokens/:id',
     summary: 'Revoke a personal token',
-    guard: byCookie,
+    guard: bySession,
     answers: { 204: NoContent },
     errors: [401, 403, 404],
     async handle (request) {

@@ -4,20 +4,20 @@ import { addRoute } from './route.ts'
 import { ChangeUserBody, NoContent, UserAnswer, UsersAnswer, UsersQuery } from './schemas.ts'
 
 /** Users as owners and admins manage them. */
-export function addUsers (app: FastifyInstance, { guard, accounts, administration, leave }: RoutesDependencies): void {
+export function addUsers (app: FastifyInstance, { guardSession, accounts, administration, leave }: RoutesDependencies): void {
   if (administration === null) {
     app.log.info('fastify-accounts: the users store has no list, so there are no routes to manage users')
     return
   }
   const roles = ['owner', 'admin']
   // What changes somebody else's account rests on the roles as the store has them, not on memory.
-  const strictly = guard({ via: 'cookie', roles, liveness: 'strict' })
+  const strictly = guardSession({ roles, liveness: 'strict' })
 
   addRoute(app, {
     method: 'GET',
     url: '/users',
     summary: 'Users, the newest first',
-    guard: guard({ via: 'cookie', roles }),
+    guard: guardSession({ roles }),
     query: UsersQuery,
     answers: { 200: UsersAnswer },
     errors: [401, 403],

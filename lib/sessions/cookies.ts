@@ -10,7 +10,7 @@ import type { Minted } from '../tokens/tokens.ts'
 
 export interface Cookies {
   /** The access and the refresh cookie, but for their values. */
-  readonly facts: readonly CookieFacts[]
+  readonly facts: Readonly<Record<'access' | 'refresh', CookieFacts>>
   readonly readAccess: ReadCookie
   readonly readRefresh: ReadCookie
   readonly readDevice: ReadCookie
@@ -43,6 +43,8 @@ export async function createCookies (app: FastifyInstance, settings: Pick<Settin
   // Also for a host's own login route, wherever that is.
   const device = describe(names.device, '/')
 
+  const factsOf = ({ name, attributes: { path } }: typeof access): CookieFacts => ({ name, path, domain: domain ?? null, secure, sameSite })
+
   const write = (reply: FastifyReply, cookie: typeof access, value: string, maxAge: number | null) => {
     const bytes = cookie.name.length + value.length
     if (bytes > MAX_COOKIE_BYTES) throw new FST_ACCOUNTS_COOKIE_TOO_LARGE(cookie.name, bytes)
@@ -69,7 +71,7 @@ export async function createCookies (app: FastifyInstance, settings: Pick<Settin
   }
 
   return {
-    facts: [access, refresh].map(({ name, attributes: { path } }) => ({ name, path, domain: domain ?? null, secure, sameSite })),
+    facts: { access: factsOf(access), refresh: factsOf(refresh) },
     readAccess,
     readRefresh,
     readDevice: createReadCookie(device.name),

@@ -7,6 +7,8 @@ export type Leave = (reply: FastifyReply) => Promise<void>
 
 export function createLeave (cookies: Pick<Cookies, 'clear'>, hooks: Pick<Hooks, 'after'>): Leave {
   return async function leave (reply) {
+    // Such a client has no cookies of ours, and is none of the browsers that hooks know.
+    if (reply.request.principal?.via === 'bearer') return
     cookies.clear(reply)
     await hooks.after('afterSignOut', { request: reply.request })
   }

@@ -7,6 +7,9 @@ export interface Presented { readonly userId: string, readonly sessionId: string
 
 export type ReadPresented = (request: FastifyRequest | null) => Presented[]
 
+/** Which session a token names, be it of either kind, expired, or its session long over; `null`: it is none of ours. */
+export type ReadSession = (token: string) => Presented | null
+
 /** Which sessions the cookies of a request name, be the tokens expired or their sessions long over. */
 export function createReadPresented (cookies: Cookies, tokens: Tokens): ReadPresented {
   return request => {
@@ -17,6 +20,10 @@ export function createReadPresented (cookies: Cookies, tokens: Tokens): ReadPres
     ].filter(presented => presented !== null)
     return found.filter(({ sessionId }, index) => found.findIndex(other => other.sessionId === sessionId) === index)
   }
+}
+
+export function createReadSession (tokens: Tokens): ReadSession {
+  return token => read(token, tokens.readAccess) ?? read(token, tokens.readRefresh)
 }
 
 function read (token: string | null | symbol, readToken: Tokens['readAccess' | 'readRefresh']): Presented | null {

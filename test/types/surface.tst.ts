@@ -8,6 +8,7 @@ import type { AccountsEvent, AccountsFacts, AccountsOptions, Check, CookiePrinci
 
 declare module 'fastify' {
   interface AccountsUser { readonly plan: 'free' | 'paid' }
+  interface AccountsClaims { readonly tenant?: string }
 }
 
 const app = Fastify()
@@ -40,11 +41,21 @@ describe('registration', () => {
   })
 })
 
+describe('claims', () => {
+  test('are what the host has declared', () => {
+    expect<CookiePrincipal['claims']['tenant']>().type.toBe<string | undefined>()
+    expect<AccountsOptions['hooks']>().type.toBeAssignableFrom<{ claims: () => { tenant: string } }>()
+    expect<AccountsOptions['hooks']>().type.not.toBeAssignableFrom<{ claims: () => { tenant: number } }>()
+    expect<AccountsOptions>().type.toBeAssignableFrom<{ appUrl: string, secret: string, storage: Storage, credentialOrder: ['bearer', 'cookie'], issuer: string[] }>()
+  })
+})
+
 describe('decorators', () => {
   test('are typed on instance, request and reply', () => {
     expect(app.authenticate).type.toBe<Guard>()
     expect(app.verifyAccessCookie).type.toBe<Guard>()
     expect(app.verifyPersonalToken).type.toBe<Guard>()
+    expect(app.verifyBearer).type.toBe<Guard>()
     expect(app.guard({ via: ['cookie', 'personal-token'], scopes: ['reports:read'] })).type.toBe<Guard>()
     expect(app.guard).type.not.toBeCallableWith({ scopes: 'reports:read' })
     expect(app.guard({ via: 'cookie', fresh: '5m', roles: ['owner'], liveness: 'strict' })).type.toBe<Guard>()
