@@ -117,6 +117,7 @@ export const FST_ACCOUNTS_PERSONAL_TOKENS_OFF = refusal('FST_ACCOUNTS_PERSONAL_T
 export const FST_ACCOUNTS_BEARER_OFF = refusal('FST_ACCOUNTS_BEARER_OFF', 'Bearer tokens are switched off', 501)
 export const FST_ACCOUNTS_BASIC_OFF = refusal('FST_ACCOUNTS_BASIC_OFF', 'HTTP Basic is switched off', 501)
 export const FST_ACCOUNTS_OWNER_UNSUPPORTED = refusal('FST_ACCOUNTS_OWNER_UNSUPPORTED', 'The users store has no first owner', 501)
+export const FST_ACCOUNTS_EMAIL_CONFIRMATION_UNSUPPORTED = refusal('FST_ACCOUNTS_EMAIL_CONFIRMATION_UNSUPPORTED', 'The users store can not verify addresses', 501)
 export const FST_ACCOUNTS_LIST_UNSUPPORTED = refusal('FST_ACCOUNTS_LIST_UNSUPPORTED', 'The users store has no list', 501)
 export const FST_ACCOUNTS_COOKIE_TOO_LARGE = createError<[string, number]>('FST_ACCOUNTS_COOKIE_TOO_LARGE', 'Cookie "%s" would have %d bytes; browsers drop more than 4096', 500)
 export const FST_ACCOUNTS_CLAIMS_INVALID = createError<[string]>('FST_ACCOUNTS_CLAIMS_INVALID', 'Claims %s', 500)

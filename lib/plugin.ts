@@ -6,10 +6,12 @@ import { createAdministration } from './accounts/administration.ts'
 import { createBasicDuties, warnOfBasic } from './accounts/basic.ts'
 import { createBasicUsage } from './accounts/basic-usage.ts'
 import { createBrowser } from './accounts/browser.ts'
+import { createConfirmEmail } from './accounts/confirm-email.ts'
 import { createEmails } from './accounts/emails.ts'
 import { createEnrol } from './accounts/enrol.ts'
 import { createExport } from './accounts/export.ts'
 import { createListUsers } from './accounts/list.ts'
+import { createHandOver } from './accounts/hand-over.ts'
 import { createImport } from './accounts/import.ts'
 import { createBegin, createLogin } from './accounts/login.ts'
 import { createPrepare } from './accounts/new-account.ts'
@@ -128,7 +130,9 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const listUsers = createListUsers(dependencies)
   const exportUser = createExport(dependencies)
   const importUser = createImport(dependencies)
-  const recovery = settings.mail === null ? null : createRecovery(dependencies)
+  const handOver = createHandOver(dependencies)
+  const confirmEmail = createConfirmEmail(dependencies, handOver)
+  const recovery = settings.mail === null ? null : createRecovery(dependencies, handOver)
   const emails = settings.mail === null ? null : createEmails(dependencies)
   const administration = storage.users.list === undefined ? null : createAdministration(users, signOut)
 
@@ -146,7 +150,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const authorize = createAuthorize(hooks)
   const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
   const diagnose = createDiagnose({ settings, storage, known: { cookies: Object.values(cookies.facts), routesPath: settings.prefix === null ? null : path, isHttps: Boolean(app.initialConfig.https), trustProxy } })
-  const accounts = createServices(dependencies, { register, login, vouch, cookies: cookies.facts, passwordChanges, users, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies, diagnose })
+  const accounts = createServices(dependencies, { register, login, vouch, cookies: cookies.facts, passwordChanges, users, confirmEmail, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies, diagnose })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)

@@ -8,27 +8,13 @@ import type { Duration, RoutePolicy } from './policy.ts'
 import type { CreatedPersonalToken, NewPersonalToken, PersonalTokenUpdate } from './personal-tokens.ts'
 import type { ListedSession, PersonalToken, Session, User } from './principal.ts'
 import type { BasicUseRecord, UserChange } from './storage.ts'
+import type { UserList, UserListQuery } from './user-list.ts'
 
 export type { ImportedAccount, NewAccount, Registration } from './new-account.ts'
+export type { UserList, UserListQuery } from './user-list.ts'
 
 /** The request on whose behalf a service acts: its address, user agent and presented session. */
 export interface ServiceContext { readonly request?: FastifyRequest | null }
-
-export interface UserListQuery {
-  /** Part of an address, user name or name, without regard to case; spaces around it do not count, `''` is none. */
-  readonly search?: string
-  /** What the page before has answered as `next`. */
-  readonly cursor?: string | null
-  /** 1 to 100. @default 50 */
-  readonly limit?: number
-}
-
-/** A page of users, newest first. */
-export interface UserList {
-  readonly users: readonly User[]
-  /** The cursor of the next page; `null`: there is none. */
-  readonly next: string | null
-}
 
 /** Somebody who uses HTTP Basic at a route. */
 export interface BasicUse extends BasicUseRecord {
@@ -177,6 +163,14 @@ export interface Accounts {
      * @throws {FST_ACCOUNTS_LAST_OWNER}
      */
     update (id: string, change: UserChange, context?: ServiceContext): Promise<User | null>
+    /**
+     * Say that this user has proved this address to the host, by an identity provider that vouches for it for instance; `null`:
+     * no such user, or another address. If it was not verified, whoever signed up with it may have been a stranger: the
+     * password, every session and every personal token end. Of a verified address nothing changes.
+     * @throws {FST_ACCOUNTS_EMAIL_INVALID}
+     * @throws {FST_ACCOUNTS_EMAIL_CONFIRMATION_UNSUPPORTED} the host's own users store has no `confirmEmail`
+     */
+    confirmEmail (id: string, email: string, context?: ServiceContext): Promise<User | null>
     /** `false`: no such user. @throws {FST_ACCOUNTS_LAST_OWNER} */
     delete (id: string, context?: ServiceContext): Promise<boolean>
     /** All that is stored on a user, but for digests; `null`: no such user. */

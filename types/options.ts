@@ -56,7 +56,8 @@ export interface PasswordOptions {
     readonly foreignMs?: number
   }
   /**
-   * What ends the personal tokens of a user: a password that was set anew by mail or by an operator, every change, or none.
+   * What ends the personal tokens of a user: a password that was set anew by mail or by an operator, every change, or none but the
+   * one that proves an address for the first time.
    * @default 'reset'
    */
   readonly revokeTokens?: 'reset' | 'always' | 'never'

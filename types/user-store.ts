@@ -52,7 +52,7 @@ export interface UserQuery {
 /**
  * A host may bring its own, over a users table that it has. `findByUsername`, `list` and `upgradePassword` may be left out:
  * then nobody logs in by user name, there is no list of users, and old digests stay. `confirmEmail` and `changeEmail` may
- * be left out where there is no mailer. `hasOwner` and `createFirstOwner` may be left out together: then nobody claims the first
+ * be left out where there is no mailer; without `confirmEmail` there is no `users.confirmEmail` either. `hasOwner` and `createFirstOwner` may be left out together: then nobody claims the first
  * account over HTTP.
  *
  * The last owner: a user with the role `owner` who is not disabled can't be disabled, deleted or lose that role while

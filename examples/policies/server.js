@@ -25,15 +25,5 @@ export async function build (options) {
   const isOwnNote = app.authorize((principal, request) => principal.user.id === request.params.userId)
   app.get('/users/:userId/notes', { onRequest: app.authenticate, preHandler: isOwnNote }, async () => [])
 
-  // A stream that ends when its session does.
-  app.get('/events', { onRequest: app.authenticate }, async (request, reply) => {
-    const { signal } = request.principal
-    reply.hijack()
-    reply.raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
-    const timer = setInterval(() => reply.raw.write('data: tick\n\n'), 1000)
-    signal.addEventListener('abort', () => reply.raw.end(), { once: true })
-    reply.raw.once('close', () => clearInterval(timer))
-  })
-
   return app
 }

@@ -5,8 +5,8 @@ import { now } from '../clock.ts'
 import { FST_ACCOUNTS_LINK_INVALID } from '../errors.ts'
 import { toUser } from '../sessions/records.ts'
 import type { OneTimeTokens } from '../tokens/one-time.ts'
-import { endsTokens, endTokens } from '../personal-tokens/endings.ts'
 import type { AccountsDependencies } from './dependencies.ts'
+import type { HandOver } from './hand-over.ts'
 import { emailKey, parseEmail } from './identifiers.ts'
 import { readText } from './shapes.ts'
 
@@ -18,15 +18,14 @@ export interface Recovery {
    */
   forgot (email: string, request: FastifyRequest | null): Promise<void>
   /**
-   * Set another password by the token of such a link, and end every session. It also proves the address: whoever had
-   * signed up with it before, and whatever password they had set, is out (OWASP Forgot Password; GHSA-qq9h-g4jm-xgf3).
+   * Set another password by the token of such a link, and end every session. It also proves the address.
    * @throws {FST_ACCOUNTS_LINK_INVALID}
    * @throws {FST_ACCOUNTS_PASSWORD_TOO_SHORT} or `_TOO_LONG`, `_ILL_FORMED`, `_COMMON`; the token stays good
    */
   reset (token: string, password: string, request: FastifyRequest | null): Promise<User>
 }
 
-export function createRecovery ({ settings, storage, passwords, tokenEndings, throttle, oneTimeTokens, post, changes, signOut, hooks }: AccountsDependencies): Recovery {
+export function createRecovery ({ storage, passwords, throttle, oneTimeTokens, post }: Pick<AccountsDependencies, 'storage' | 'passwords' | 'throttle' | 'oneTimeTokens' | 'post'>, handOver: HandOver): Recovery {
   return {
     async forgot (email, request) {
       const { key } = parseEmail(readText(email))
@@ -42,25 +41,8 @@ export function createRecovery ({ settings, storage, passwords, tokenEndings, th
       const { digest, user } = await findLink({ storage, oneTimeTokens }, readText(token), 'reset-password')
       passwords.check(readText(password), [user.email, user.username ?? '', user.name ?? ''])
       const passwordDigest = await passwords.hash(password)
-      const at = new Date(now())
-      const done = await storage.atomically(async stores => {
-        const taken = await consume(stores.oneTimeTokens!, digest, 'reset-password')
-        const changed = await stores.users.changePassword(user.id, taken.epoch, passwordDigest)
-        const confirmed = changed === null ? null : await stores.users.confirmEmail!(user.id, emailKey(taken.email)!, at)
-        // It has changed between our look and now: all of this is undone.
-        if (confirmed === null) throw new FST_ACCOUNTS_LINK_INVALID()
-        const ended = await stores.sessions.revokeAllForUser(user.id, { at, reason: 'password-reset' })
-        const endedTokens = await endTokens(stores, user, confirmed, endsTokens(settings.passwords.revokeTokens, 'reset'))
-        await post.enqueue(stores, { kind: 'password-changed', user: confirmed, request })
-        return { confirmed, ended, endedTokens }
-      })
-      post.kick()
-      signOut.announce(user.id, done.ended, 'password-reset', request)
-      tokenEndings.announce(user.id, done.endedTokens, 'password-reset', request)
-      hooks.record('password.reset', { userId: user.id, request })
-      hooks.notify('passwordChanged', { user: toUser(done.confirmed), request })
-      await changes.announce({ kind: 'user', userId: user.id })
-      return toUser(done.confirmed)
+      // If the account has changed between our look and now, the token is not used up.
+      return toUser(await handOver(user, passwordDigest, async stores => await consume(stores.oneTimeTokens!, digest, 'reset-password'), FST_ACCOUNTS_LINK_INVALID, request))
     }
   }
 }

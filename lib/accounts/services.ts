@@ -7,6 +7,7 @@ import { toListedSession } from '../sessions/records.ts'
 import type { Issued } from '../sessions/sign-in.ts'
 import { isId } from '../shape.ts'
 import type { BasicUsage } from './basic-usage.ts'
+import type { ConfirmEmail } from './confirm-email.ts'
 import type { AccountsDependencies } from './dependencies.ts'
 import type { Emails } from './emails.ts'
 import type { ExportUser } from './export.ts'
@@ -27,6 +28,7 @@ export interface Duties {
   readonly cookies: Accounts['cookies']
   readonly passwordChanges: PasswordChanges
   readonly users: Users
+  readonly confirmEmail: ConfirmEmail
   readonly listUsers: ListUsers
   readonly exportUser: ExportUser
   readonly importUser: ImportUser
@@ -46,7 +48,7 @@ export interface Duties {
 }
 
 /** What a host calls as `app.accounts`. */
-export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, vouch, cookies, passwordChanges, users, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode, basicUsage, hostSessions, policies, diagnose }: Duties): Accounts {
+export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, vouch, cookies, passwordChanges, users, confirmEmail, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode, basicUsage, hostSessions, policies, diagnose }: Duties): Accounts {
   return {
     async register (input, { request = null } = {}) {
       const issued = await register(input, request)
@@ -82,6 +84,7 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
       list: listUsers,
       create: users.create,
       update: async (id, change, { request = null } = {}) => await users.update(id, change, { request }),
+      confirmEmail,
       delete: users.delete,
       export: exportUser,
       import: importUser,

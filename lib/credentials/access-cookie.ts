@@ -39,7 +39,7 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
   }
 
   function accept ({ standing, generation, principal }: Verdict<CookiePrincipal>, request: FastifyRequest): CookiePrincipal {
-    if (!isSafe(request.method)) originGuard.checkForSession(request, standing.record.id)
+    if (!isSafe(request)) originGuard.checkForSession(request, standing.record.id)
     activity.note(standing.record, generation)
     return principal
   }
@@ -63,7 +63,7 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
 
   async function trade (token: string, request: FastifyRequest, reply: FastifyReply): Promise<CookiePrincipal | null> {
     // Before the trade: a page of another origin must not even make a session rotate.
-    if (!isSafe(request.method)) checkBeforeTrade(token, request)
+    if (!isSafe(request)) checkBeforeTrade(token, request)
     const refreshed = await refresh!(token, request)
     const found = await verdicts.examine(refreshed.access.token, 'checked')
     if (typeof found !== 'object') throw new FST_ACCOUNTS_TOKEN_INVALID()

@@ -74,7 +74,7 @@ export function createBasic (dependencies: BasicDependencies): Credential {
   async function identify (presented: NameAndPassword | 'malformed', request: FastifyRequest, reply: FastifyReply, demand: Demand): Promise<BasicPrincipal> {
     if (hasEnded()) throw new FST_ACCOUNTS_BASIC_ENDED()
     // Browsers send it by themselves, whoever's page it is that asks.
-    if (!isSafe(request.method)) originGuard.checkWithoutSession(request)
+    if (!isSafe(request)) originGuard.checkWithoutSession(request)
     try {
       if (presented === 'malformed') throw refuse('', 'ill-formed', request)
       const standing = await recall(presented, demand) ?? await examine(presented, request)

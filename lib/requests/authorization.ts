@@ -52,7 +52,7 @@ const DECISIVE: ReadonlyMap<number, string> = new Map(['authorization', 'origin'
  * another. Of every token alike, before it is looked at: whether it rests on a referrer is nobody's business.
  * @throws {FST_ACCOUNTS_HEADER_DUPLICATE}
  */
-export function refuseSecondHeaders ({ raw: { rawHeaders } }: FastifyRequest): void {
+export function refuseSecondHeaders ({ raw: { rawHeaders = [] } }: FastifyRequest): void {
   let seen = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const { length } = rawHeaders[at]!

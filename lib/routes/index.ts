@@ -113,7 +113,7 @@ export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDep
       cookies.takeAccess(request, reply)
       cookies.takeRefresh(request, reply)
       // Also without a cookie: nobody may be logged in, or signed up, by another page (login CSRF).
-      if (!isSafe(request.method)) originGuard.check(request)
+      if (!isSafe(request)) originGuard.check(request)
     })
     addRegister(browsers, dependencies)
     addLogin(browsers, dependencies)

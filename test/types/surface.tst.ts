@@ -131,6 +131,8 @@ describe('services', () => {
     expect<UserList['next']>().type.toBe<string | null>()
     expect(users.create({ email: 'ada@example.com', roles: ['owner'] })).type.toBe<Promise<User>>()
     expect(users.create).type.not.toBeCallableWith({ password: 'x' })
+    expect(users.confirmEmail('id', 'ada@example.com')).type.toBe<Promise<User | null>>()
+    expect(users.confirmEmail).type.not.toBeCallableWith('id')
     expect(users.create).type.not.toBeCallableWith({ email: 'ada@example.com', passwordDigest: '$2b$10$' })
     expect(users.import({ id: 'x', email: 'ada@example.com', passwordDigest: '$2b$10$', disabled: true, createdAt: new Date() })).type.toBe<Promise<User>>()
     expect(users.import).type.not.toBeCallableWith({ email: 'ada@example.com', password: 'x' })
