@@ -119,6 +119,7 @@ export const FST_ACCOUNTS_BASIC_OFF = refusal('FST_ACCOUNTS_BASIC_OFF', 'HTTP Ba
 export const FST_ACCOUNTS_OWNER_UNSUPPORTED = refusal('FST_ACCOUNTS_OWNER_UNSUPPORTED', 'The users store has no first owner', 501)
 export const FST_ACCOUNTS_LIST_UNSUPPORTED = refusal('FST_ACCOUNTS_LIST_UNSUPPORTED', 'The users store has no list', 501)
 export const FST_ACCOUNTS_COOKIE_TOO_LARGE = createError<[string, number]>('FST_ACCOUNTS_COOKIE_TOO_LARGE', 'Cookie "%s" would have %d bytes; browsers drop more than 4096', 500)
+export const FST_ACCOUNTS_CLAIMS_INVALID = createError<[string]>('FST_ACCOUNTS_CLAIMS_INVALID', 'Claims %s', 500)
 export const FST_ACCOUNTS_HOST_SESSION_TOO_LARGE = createError<[number, number]>('FST_ACCOUNTS_HOST_SESSION_TOO_LARGE', 'The session of the host would have %d bytes; at most %d are kept', 500)
 export const FST_ACCOUNTS_INTERNAL = createError('FST_ACCOUNTS_INTERNAL', 'Internal error', 500)
 export const FST_ACCOUNTS_STORAGE_UNAVAILABLE = unavailable('FST_ACCOUNTS_STORAGE_UNAVAILABLE', 'The account storage is unavailable, try again later')

@@ -30,6 +30,8 @@ export interface Hooks {
   after<Name extends AfterName> (name: Name, state: State<Name>): Promise<void>
   /** Start all and wait for none; rejections are logged. */
   notify<Name extends NoticeName> (name: Name, state: State<Name>): void
+  readonly claims: ReadonlyArray<AccountsHooks['claims']>
+  readonly verifyToken: ReadonlyArray<AccountsHooks['verifyToken']>
   readonly authorize: ReadonlyArray<AccountsHooks['authorize']>
   /** Publish on `diagnostics_channel` `fastify-accounts`, and log. */
   record (name: AccountsEventName, detail: EventDetail): void
@@ -58,6 +60,8 @@ export function createHooks (log: FastifyBaseLogger, given: NonNullable<Accounts
   }
   return {
     record,
+    claims: hooks.claims,
+    verifyToken: hooks.verifyToken,
     authorize: hooks.authorize,
     add (name, hook) {
       if (!HOOK_NAMES.includes(name)) throw new FST_ACCOUNTS_OPTION_INVALID(`hooks.${String(name)}`, 'is unknown')

@@ -25,7 +25,7 @@ import { createThrottle, noThrottle } from './accounts/throttle.ts'
 import { createUsers } from './accounts/users.ts'
 import { createVouch } from './accounts/vouch.ts'
 import { createAuthorize } from './authorization/authorize.ts'
-import { createGuards } from './authorization/guard.ts'
+import { createGuards, inOrder } from './authorization/guard.ts'
 import { protectRoutes } from './authorization/protect.ts'
 import { createAccessCookie } from './credentials/access-cookie.ts'
 import { createBasic } from './credentials/basic.ts'
@@ -47,6 +47,7 @@ import { createOriginGuard } from './requests/origin.ts'
 import { createRateLimit } from './requests/rate-limit.ts'
 import { addRoutes } from './routes/index.ts'
 import { createActivity } from './sessions/activity.ts'
+import { createCollectClaims } from './sessions/claims.ts'
 import { createCookies } from './sessions/cookies.ts'
 import { createDevices, noDevices } from './sessions/devices.ts'
 import { forgetEarlierSessions } from './sessions/earlier.ts'
@@ -101,7 +102,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const signals = createSignals(changes)
   const tokenEndings = createTokenEndings(changes, hooks)
   const personal = settings.personalTokens === null ? null : createPersonalTokenDuties({ settings: settings.personalTokens, storage, changes, post, hooks }, keys.hash, CAPACITY)
-  const signIn = createSignIn(tokens, settings)
+  const signIn = createSignIn(tokens, settings, createCollectClaims(hooks))
   const signOut = createSignOut(storage, changes, hooks)
   const leave = createLeave(cookies, hooks)
   const readPresented = createReadPresented(cookies, tokens)
@@ -133,13 +134,13 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
 
   const personalTokens = personal?.management ?? null
   const transparent = settings.refresh === 'transparent' ? refresh : null
-  const accessCookie = createAccessCookie({ cookies, tokens, liveness, activity, signals, originGuard, refresh: transparent, capacity: CAPACITY })
+  const accessCookie = createAccessCookie({ cookies, tokens, liveness, activity, signals, hooks, originGuard, refresh: transparent, capacity: CAPACITY })
   const personalToken = personal === null ? null : createPersonalToken({ ...personal, storage, changes, signals, hooks, capacity: CAPACITY })
   const basic = basicDuties === null ? null : createBasic({ ...basicDuties, storage, changes, signals, originGuard, hooks, capacity: CAPACITY })
   const isPersonalToken = (token: string) => personal?.personalTokens.isMeant(token) === true
-  const bearer = settings.bearer ? createBearer({ tokens, liveness, activity, signals, isPersonalToken, capacity: CAPACITY }) : null
-  const credentials = [accessCookie, bearer, personalToken, basic].filter(credential => credential !== null)
-  const guards = createGuards(credentials, settings.personalTokens?.scopes ?? null, hooks)
+  const bearer = settings.bearer ? createBearer({ tokens, liveness, activity, signals, hooks, isPersonalToken, capacity: CAPACITY }) : null
+  const credentials = inOrder([accessCookie, bearer, personalToken, basic].filter(credential => credential !== null), settings.credentialOrder)
+  const guards = createGuards(credentials, { scopes: settings.personalTokens?.scopes ?? null, isOrdered: settings.credentialOrder !== null }, hooks)
   const guard = (policy: Policy = {}) => guards.make(policy, 'Policy')
   const guardSession = (policy: Policy = {}) => guard({ ...policy, via: bearer === null ? 'cookie' : ['cookie', 'bearer'] })
   const authorize = createAuthorize(hooks)

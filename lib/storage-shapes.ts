@@ -109,7 +109,7 @@ function isSession (value: unknown): value is SessionRecord {
   return typeof session.id === 'string' && typeof session.userId === 'string' &&
     [session.epoch, session.generation, session.acknowledgedGeneration].every(Number.isSafeInteger) &&
     [session.rotatedAt, session.createdAt, session.authenticatedAt, session.lastSeenAt, session.idleExpiresAt, session.expiresAt].every(isDate) &&
-    typeof session.remember === 'boolean' && (session.revokedAt === null || isDate(session.revokedAt))
+    typeof session.remember === 'boolean' && (session.claims === null || typeof session.claims === 'string') && (session.revokedAt === null || isDate(session.revokedAt))
 }
 
 function isPersonalToken (value: unknown): value is PersonalTokenRecord {

@@ -252,4 +252,6 @@ t.test('bearer tokens: the lines of the example give, use, trade and revoke toke
   t.match(await run(lines[2]!), { token_type: 'Bearer', access_token: String })
   t.strictSame(await run(lines[3]!), {})
   t.match(await run(lines[1]!), { code: 'FST_ACCOUNTS_TOKEN_INVALID' })
+  const { access_token: token } = await run(lines[0]!)
+  t.equal((await app.inject({ url: '/plan', headers: { authorization: `Bearer ${token}` } })).body, 'free')
 })

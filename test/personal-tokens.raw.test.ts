@@ -318,7 +318,7 @@ t.test('X-06 a cookie and a token in one request are 400, whichever of them is g
 
 t.test('X-06 tokens that are switched off are not looked at', async t => {
   const host = await createHost(t, {
-    accounts: { personalTokens: false },
+    accounts: { personalTokens: false, bearer: false },
     async after (app) {
       addDoors(app)
       const { id } = await app.accounts.users.create({ email: 'ada@example.com' })

@@ -239,7 +239,7 @@ t.test('PostgreSQL says no', async t => {
           ids.push(sid)
           const at = new Date()
           const end = new Date(Date.now() + HOUR)
-          await storages[0]!.sessions.create({ id: sid, userId: id, epoch: 0, generation: 0, rotatedAt: at, acknowledgedGeneration: 0, createdAt: at, authenticatedAt: at, lastSeenAt: at, idleExpiresAt: end, expiresAt: end, remember: true, userAgent: null, address: null, revokedAt: null, revokeReason: null })
+          await storages[0]!.sessions.create({ id: sid, userId: id, epoch: 0, generation: 0, rotatedAt: at, acknowledgedGeneration: 0, createdAt: at, authenticatedAt: at, lastSeenAt: at, idleExpiresAt: end, expiresAt: end, remember: true, claims: null, userAgent: null, address: null, revokedAt: null, revokeReason: null })
         }
       }
     }

@@ -99,12 +99,13 @@ t.test('J-06 no kind of token stands in for another, in any place', async t => {
     query: async token => await app.inject({ url: `/private?access_token=${token}&token=${token}&${ACCESS}=${token}` }),
     body: async token => await app.inject({ method: 'POST', url: '/private', payload: { access_token: token, token, [ACCESS]: token } }),
     'body of the refresh route': async token => await app.inject({ method: 'POST', url: '/auth/refresh', payload: { refresh_token: token, token, [REFRESH]: token } }),
+    'refresh grant': async token => await app.inject({ method: 'POST', url: '/auth/token', payload: { grant_type: 'refresh_token', refresh_token: token } }),
     form: async token => await app.inject({ method: 'POST', url: '/auth/refresh', headers: { 'content-type': 'application/x-www-form-urlencoded' }, payload: `refresh_token=${token}&${REFRESH}=${token}` })
   }
   const allowed = new Set([
     'access in access cookie',
     'access in bearer header',
-    ...['refresh', 'refresh with the claims of both'].flatMap(kind => [`${kind} in refresh cookie`, `${kind} in refresh cookie at its route`])
+    ...['refresh', 'refresh with the claims of both'].flatMap(kind => [`${kind} in refresh cookie`, `${kind} in refresh cookie at its route`, `${kind} in refresh grant`])
   ])
   let cells = 0
   for (const [place, send] of Object.entries(places)) {
@@ -112,11 +113,11 @@ t.test('J-06 no kind of token stands in for another, in any place', async t => {
       const { statusCode, headers } = await send(token)
       cells++
       const isAllowed = allowed.has(`${kind} in ${place}`)
-      t.equal(statusCode, isAllowed ? 200 : place === 'form' ? 415 : 401, `${kind} in ${place}`)
+      t.equal(statusCode, isAllowed ? 200 : place === 'form' ? 415 : place === 'refresh grant' ? 400 : 401, `${kind} in ${place}`)
       if (!isAllowed) t.equal(headers['set-cookie'], undefined)
     }
   }
-  t.equal(cells, 25 * 12)
+  t.equal(cells, 25 * 13)
 })
 
 t.test('J-08 the boundaries of exp, iat and nbf, to the millisecond', async t => {

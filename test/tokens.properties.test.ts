@@ -27,7 +27,7 @@ t.test('5.4 what is minted is read back as it was, and by no other reader', asyn
     const time = Date.now()
     const latest = time + life + SECOND
     const expected = { sid: subject.sessionId, gen: subject.generation, sub: subject.userId, iss: ISSUER, aud: ISSUER }
-    const access = tokens.mintAccess(subject, latest)
+    const access = tokens.mintAccess(subject, latest, {})
     const refresh = tokens.mintRefresh(subject, latest)
     const readings = [tokens.readAccess(access.token), tokens.readRefresh(refresh.token)] as const
     if (readings[0].kind !== 'valid' || readings[1].kind !== 'valid') return false
@@ -173,8 +173,8 @@ async function setUp (t: Test) {
   t.teardown(async () => { await app.close() })
   const key = randomBytes(32)
   const jwts = { access: await createJwts(app, [{ id: 'access', bytes: key }], 'at+jwt'), refresh: await createJwts(app, [{ id: 'refresh', bytes: randomBytes(32) }], 'rt+jwt') }
-  const tokens = createTokens(jwts, { issuer: ISSUER, audience: ISSUER, accessTokenTtl: TTL })
-  const genuine = () => tokens.mintAccess({ sessionId: randomBytes(18).toString('base64url'), userId: randomBytes(18).toString('base64url'), generation: 1, authenticatedAt: Date.now() }, Infinity).token
+  const tokens = createTokens(jwts, { issuers: [ISSUER], audiences: [ISSUER], accessTokenTtl: TTL, leeway: 0 })
+  const genuine = () => tokens.mintAccess({ sessionId: randomBytes(18).toString('base64url'), userId: randomBytes(18).toString('base64url'), generation: 1, authenticatedAt: Date.now() }, Infinity, {}).token
   return { key, tokens, genuine }
 }
 

@@ -6,7 +6,7 @@ export interface AccountExport {
   readonly user: User
   readonly hasPassword: boolean
   /** Also those that ended within the last week. */
-  readonly sessions: ReadonlyArray<Omit<ListedSession, 'current'> & { readonly userAgent: string | null, readonly remember: boolean, readonly revokedAt: Date | null, readonly revokeReason: RevokeReason | null }>
+  readonly sessions: ReadonlyArray<Omit<ListedSession, 'current'> & { readonly userAgent: string | null, readonly remember: boolean, readonly claims: unknown, readonly revokedAt: Date | null, readonly revokeReason: RevokeReason | null }>
   /** Personal tokens; the secrets are not stored. Also those that ended within the last month. */
   readonly personalTokens: ReadonlyArray<PersonalToken & { readonly revokedAt: Date | null }>
   /** Links in mail that still work; their tokens are not stored. */

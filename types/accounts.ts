@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import type { AccountsClaims, FastifyRequest } from 'fastify'
 import type { AccountExport } from './account-export.ts'
 import type { AccountsFacts, CookieFacts } from './diagnosis.ts'
 import type { AccountsHookName, AccountsHooks } from './hooks.ts'
@@ -49,6 +49,8 @@ export interface SignInOptions {
    * @default now
    */
   readonly authenticatedAt?: Date
+  /** What all access tokens of this session say beyond our own claims, until it ends; those of the hook `claims` go before. */
+  readonly claims?: AccountsClaims
 }
 
 /** A session just begun, with the tokens that prove it. The tokens are secrets. */

@@ -11,6 +11,9 @@ declare module 'fastify' {
   /** Extra fields of a user that a host's own users store returns. Extend it by interface merging. */
   interface AccountsUser {}
 
+  /** What the access tokens of a host say beyond our own claims. Extend it by interface merging. */
+  interface AccountsClaims {}
+
   interface FastifyContextConfig {
     /** What this route demands of its caller; `false`: nothing, it is public. Checked at start. */
     accounts?: Policy | false | undefined

@@ -1,6 +1,6 @@
-import type { FastifyRequest } from 'fastify'
+import type { AccountsClaims, FastifyRequest } from 'fastify'
 import type { Check } from './policy.ts'
-import type { PersonalToken, Session, User } from './principal.ts'
+import type { BearerPrincipal, CookiePrincipal, PersonalToken, Session, User } from './principal.ts'
 import type { RevokeReason } from './storage.ts'
 
 /** The request behind an event; `null` when a service was called outside of one. */
@@ -16,6 +16,8 @@ export interface LoginState { readonly user: User, readonly request: MaybeReques
 /** `session` is `null` where the address has to be verified before anybody signs in. */
 export interface RegisteredState { readonly user: User, readonly session: Session | null, readonly request: MaybeRequest }
 export interface SignedInState { readonly user: User, readonly session: Session, readonly request: MaybeRequest }
+/** `session` may not be stored yet. */
+export interface ClaimsState { readonly user: User, readonly session: Session, readonly request: MaybeRequest }
 /** `user` is `null` where the account is not made yet. */
 export interface SigningInState { readonly user: User | null, readonly request: MaybeRequest }
 export interface SignedOutState { readonly request: FastifyRequest }
@@ -82,6 +84,16 @@ export interface AccountsHooks {
   afterSignIn: After<SignedInState>
   /** A browser has ended the session that it came with, by whichever route or by `reply.signOut`. Its answer is not sent yet. */
   afterSignOut: After<SignedOutState>
+  /**
+   * What an access token is to say beyond our own claims (RFC 7519, 4.3), asked whenever one is made. Awaited; of several hooks the last
+   * says. A rejection fails the request, with the error's own status if that is 4xx: a client that was refreshing just tries again.
+   */
+  claims: (state: ClaimsState) => AccountsClaims | null | undefined | Promise<AccountsClaims | null | undefined>
+  /**
+   * An access token has been verified and its session is live: awaited, once for each token and process, anything but `true` is 401. A
+   * rejection fails the request. For what may change from request to request there is `authorize`.
+   */
+  verifyToken: (principal: CookiePrincipal | BearerPrincipal) => boolean | Promise<boolean>
   /** After every guard that found a caller: awaited, anything but `true` (or a rejection) is 403. */
   authorize: Check
   sessionRefreshed: Notice<SessionRefreshedState>

@@ -1,4 +1,4 @@
-import type { AccountsUser } from 'fastify'
+import type { AccountsClaims, AccountsUser } from 'fastify'
 
 /** An account, as it may be shown to its owner. Never holds a secret or a digest. */
 export interface User extends AccountsUser {
@@ -72,15 +72,15 @@ interface AnyPrincipal {
   readonly signal: AbortSignal
 }
 
-export interface CookiePrincipal extends AnyPrincipal {
-  readonly via: 'cookie'
+interface SessionPrincipal extends AnyPrincipal {
   readonly session: Session
+  /** What the access token says beyond our own claims: true when it was made. */
+  readonly claims: Readonly<AccountsClaims>
 }
 
-export interface BearerPrincipal extends AnyPrincipal {
-  readonly via: 'bearer'
-  readonly session: Session
-}
+export interface CookiePrincipal extends SessionPrincipal { readonly via: 'cookie' }
+
+export interface BearerPrincipal extends SessionPrincipal { readonly via: 'bearer' }
 
 export interface PersonalTokenPrincipal extends AnyPrincipal {
   readonly via: 'personal-token'

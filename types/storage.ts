@@ -44,6 +44,8 @@ export interface SessionRecord {
   readonly expiresAt: Date
   /** `false`: cookies end with the browser. */
   readonly remember: boolean
+  /** What its access tokens say beyond our own claims, as JSON text; `null`: nothing of this session's own. */
+  readonly claims: string | null
   readonly userAgent: string | null
   readonly address: string | null
   readonly revokedAt: Date | null

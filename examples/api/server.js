@@ -9,12 +9,18 @@ import Fastify from 'fastify'
 import accounts from 'fastify-accounts'
 import { sqliteStorage } from 'fastify-accounts/kysely'
 
-export async function build (options) {
+export async function build (options, { planOf = async () => 'free' } = {}) {
   const app = Fastify()
   await app.register(accounts, {
     appUrl: 'http://localhost:3000',
     secret: process.env.ACCOUNTS_SECRET,
     storage: await sqliteStorage('accounts.db'),
+    hooks: {
+      // What each new access token says, for this server and for others that verify it.
+      claims: async ({ user }) => ({ plan: await planOf(user.id) }),
+      // Once for each token.
+      verifyToken: ({ claims }) => claims.plan !== 'suspended'
+    },
     ...options
   })
 
@@ -23,6 +29,9 @@ export async function build (options) {
 
   // Those, browsers, and personal tokens.
   app.get('/profile', { onRequest: app.authenticate }, async ({ principal }) => ({ email: principal.user.email, via: principal.via }))
+
+  // What the token says, without asking anybody.
+  app.get('/plan', { onRequest: app.verifyBearer }, async ({ principal }) => principal.claims.plan)
 
   return app
 }

@@ -12,11 +12,11 @@ export function createEnrol ({ storage, signIn, signOut, readPresented, hooks }:
     const replaced = readPresented(request)
     const created = await storage.atomically(async stores => {
       const user = await insert(stores.users)
-      const session = signIn.prepare(user, request, true)
+      const session = signIn.prepare(user, request, { remember: true })
       return { user, session, ended: await signIn.store(stores.sessions, session, replaced) }
     })
     for (const { userId, sessionId, reason } of created.ended) signOut.announce(userId, [sessionId], reason, request)
-    const issued = signIn.issue(created.user, created.session)
+    const issued = await signIn.issue(created.user, created.session, request)
     hooks.record('account.registered', { userId: created.user.id, sessionId: created.session.id, request })
     const state = { user: issued.user, session: issued.session, request }
     await hooks.after('afterSignIn', state)

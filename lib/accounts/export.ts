@@ -24,7 +24,7 @@ export function createExport ({ storage }: Pick<AccountsDependencies, 'storage'>
       hasPassword: user.passwordDigest !== null,
       sessions: sessions.map(session => {
         const { current: _, ...listed } = toListedSession(session, undefined)
-        return { ...listed, userAgent: session.userAgent, remember: session.remember, revokedAt: session.revokedAt, revokeReason: session.revokeReason }
+        return { ...listed, userAgent: session.userAgent, remember: session.remember, claims: session.claims === null ? null : JSON.parse(session.claims) as unknown, revokedAt: session.revokedAt, revokeReason: session.revokeReason }
       }),
       personalTokens: personalTokens.map(token => ({ ...toPersonalToken(token), revokedAt: token.revokedAt })),
       links: links.map(({ purpose, email, createdAt, expiresAt }) => ({ purpose, email, createdAt, expiresAt })),

@@ -4,7 +4,7 @@ import type { SessionRecord, UserRecord } from '../../types/storage.ts'
 import { now } from '../clock.ts'
 import { FST_ACCOUNTS_PASSWORD_WRONG, FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '../errors.ts'
 import { toUser } from '../sessions/records.ts'
-import type { Issued } from '../sessions/sign-in.ts'
+import type { Issued, SessionTraits } from '../sessions/sign-in.ts'
 import { isId } from '../shape.ts'
 import { endsTokens, endTokens } from '../personal-tokens/endings.ts'
 import type { AccountsDependencies } from './dependencies.ts'
@@ -52,10 +52,12 @@ export function createPasswordChanges ({ settings, storage, passwords, tokenEndi
 
   const check = (password: string, user: UserRecord | null) => passwords.check(password, [user?.email ?? '', user?.username ?? '', user?.name ?? ''])
 
-  /** The new session lives in the browser as the old one did. */
-  async function remembers (sessionId: string | undefined): Promise<boolean> {
+  /** The new session is to the client what the old one was. */
+  async function traitsOf (request: FastifyRequest | null): Promise<SessionTraits> {
+    const principal = request?.principal
+    const sessionId = principal?.via === 'bearer' ? principal.session.id : readPresented(request)[0]?.sessionId
     const session = sessionId === undefined ? null : await storage.sessions.find(sessionId)
-    return session?.remember ?? true
+    return { remember: session?.remember ?? true, claims: session?.claims ?? null }
   }
 
   return {
@@ -65,12 +67,12 @@ export function createPasswordChanges ({ settings, storage, passwords, tokenEndi
       const fits = await throttle.prove(userId, user, async () => await passwords.verify(user?.passwordDigest ?? null, currentPassword), request)
       if (!fits || user === null) throw new FST_ACCOUNTS_PASSWORD_WRONG()
       const digest = await passwords.hash(newPassword)
-      const remember = await remembers(readPresented(request)[0]?.sessionId)
+      const traits = await traitsOf(request)
       await hooks.before('beforeSignIn', { user: toUser(user), request })
-      const done = await replace(user, digest, 'change', changed => signIn.prepare(changed, request, remember), request)
+      const done = await replace(user, digest, 'change', changed => signIn.prepare(changed, request, traits), request)
       // Another change came first, so the password that was proved is no longer the current one.
       if (done === null) throw new FST_ACCOUNTS_PASSWORD_WRONG()
-      const issued = signIn.issue(done.changed, done.session!)
+      const issued = await signIn.issue(done.changed, done.session!, request)
       await hooks.after('afterSignIn', { user: issued.user, session: issued.session, request })
       return issued
     },

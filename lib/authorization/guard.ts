@@ -1,10 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Guard } from '../../types/fastify.ts'
 import type { Policy } from '../../types/policy.ts'
-import type { Principal } from '../../types/principal.ts'
+import type { CredentialKind, Principal } from '../../types/principal.ts'
 import { now } from '../clock.ts'
 import type { Credential, PolicyDenial } from '../credentials/credential.ts'
-import { answerHeaders, CHALLENGE, FST_ACCOUNTS_AUTHENTICATION_REQUIRED, FST_ACCOUNTS_CREDENTIALS_CONFLICT, FST_ACCOUNTS_FORBIDDEN, FST_ACCOUNTS_FRESH_LOGIN_REQUIRED, FST_ACCOUNTS_INTERNAL, FST_ACCOUNTS_SCOPE_INSUFFICIENT, isAccountsError, TOKEN_CHALLENGE } from '../errors.ts'
+import { answerHeaders, CHALLENGE, FST_ACCOUNTS_AUTHENTICATION_REQUIRED, FST_ACCOUNTS_CREDENTIALS_CONFLICT, FST_ACCOUNTS_FORBIDDEN, FST_ACCOUNTS_FRESH_LOGIN_REQUIRED, FST_ACCOUNTS_INTERNAL, FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_SCOPE_INSUFFICIENT, isAccountsError, TOKEN_CHALLENGE } from '../errors.ts'
 import type { Hooks } from '../hooks.ts'
 import { noteRefusal, varyByCaller } from '../requests/caching.ts'
 import { requireConsent } from './authorize.ts'
@@ -17,17 +17,21 @@ export interface Guards {
   ruleOf (hook: unknown): Rule | undefined
 }
 
-/**
- * Make guards: who calls, and does the policy let them in?
- * @param scopes those that there are; `null`: any
- */
-export function createGuards (credentials: readonly Credential[], scopes: readonly string[] | null, hooks: Hooks): Guards {
+export interface GuardSettings {
+  /** Those that there are; `null`: any. */
+  readonly scopes: readonly string[] | null
+  /** Whether of several credentials the first counts; else they are refused. */
+  readonly isOrdered: boolean
+}
+
+/** Make guards: who calls, and does the policy let them in? Credentials are asked in the order in which they are given. */
+export function createGuards (credentials: readonly Credential[], { scopes, isOrdered }: GuardSettings, hooks: Hooks): Guards {
   const enabled = credentials.map(credential => credential.kind)
   const rules = new WeakMap<object, Rule>()
   return {
     make (policy, subject) {
       const rule = resolvePolicy(policy, { enabled, scopes }, subject)
-      const guard = createGuard(rule, credentials, hooks)
+      const guard = createGuard(rule, credentials, isOrdered, hooks)
       rules.set(guard, rule)
       return guard
     },
@@ -35,7 +39,16 @@ export function createGuards (credentials: readonly Credential[], scopes: readon
   }
 }
 
-function createGuard (rule: Rule, enabled: readonly Credential[], hooks: Hooks): Guard {
+/** @throws {FST_ACCOUNTS_OPTION_INVALID} the order names a kind that is switched off */
+export function inOrder (enabled: readonly Credential[], order: readonly CredentialKind[] | null): readonly Credential[] {
+  if (order === null) return enabled
+  const off = order.find(kind => !enabled.some(credential => credential.kind === kind))
+  if (off !== undefined) throw new FST_ACCOUNTS_OPTION_INVALID('credentialOrder', `names "${off}", which is not enabled`)
+  const named = order.map(kind => enabled.find(credential => credential.kind === kind)!)
+  return [...named, ...enabled.filter(credential => !named.includes(credential))]
+}
+
+function createGuard (rule: Rule, enabled: readonly Credential[], isOrdered: boolean, hooks: Hooks): Guard {
   const accepted = enabled.filter(({ kind }) => rule.via.includes(kind))
   const ignored = enabled.filter(({ kind }) => !rule.via.includes(kind))
   // Callback style: where memory suffices, nothing is made between the socket and the handler, not even a promise.
@@ -44,7 +57,7 @@ function createGuard (rule: Rule, enabled: readonly Credential[], hooks: Hooks):
     let admission: Promise<void> | null
     try {
       varyByCaller(reply)
-      if (enabled.length > 1) refuseSeveral(enabled, request)
+      if (!isOrdered && enabled.length > 1) refuseSeveral(enabled, request)
       const found = identify(accepted, 0, request, reply, rule)
       admission = found instanceof Promise
         ? found.then(async principal => { await admit(rule, hooks, principal, request, reply) })
@@ -93,7 +106,8 @@ function identify (credentials: readonly Credential[], first: number, request: F
     if (found instanceof Promise) return found.then(principal => principal ?? identify(credentials, index + 1, request, reply, rule))
     if (found !== null) return found
   }
-  for (const credential of credentials) credential.refuseForeign?.(request, reply)
+  // One refusal is enough, and it is the same whatever was wrong.
+  credentials.findLast(({ refuseForeign }) => refuseForeign !== undefined)?.refuseForeign!(request, reply)
   return null
 }
 

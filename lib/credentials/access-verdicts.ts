@@ -1,8 +1,12 @@
 import type { Liveness as Demand } from '../../types/policy.ts'
 import type { BearerPrincipal, CookiePrincipal } from '../../types/principal.ts'
+import type { Hooks } from '../hooks.ts'
 import type { Signals } from '../liveness/signals.ts'
+import { ask } from '../sessions/claims.ts'
 import type { Liveness, SessionStanding } from '../sessions/liveness.ts'
 import { toSession, toUser } from '../sessions/records.ts'
+import type { AccessClaims } from '../tokens/claims.ts'
+import { extraClaimsOf } from '../tokens/extra-claims.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 
 type SessionPrincipal = CookiePrincipal | BearerPrincipal
@@ -30,11 +34,12 @@ export interface AccessVerdictsDependencies {
   readonly tokens: Tokens
   readonly liveness: Liveness
   readonly signals: Signals
+  readonly hooks: Pick<Hooks, 'verifyToken'>
   /** Verified tokens to remember at most. */
   readonly capacity: number
 }
 
-export function createAccessVerdicts<Proved extends SessionPrincipal> (via: Proved['via'], { tokens, liveness, signals, capacity }: AccessVerdictsDependencies): AccessVerdicts<Proved> {
+export function createAccessVerdicts<Proved extends SessionPrincipal> (via: Proved['via'], { tokens, liveness, signals, hooks, capacity }: AccessVerdictsDependencies): AccessVerdicts<Proved> {
   /** By the whole token (CVE-2026-35039: never by a part of it). */
   const verdicts = new Map<string, Verdict<Proved>>()
 
@@ -46,10 +51,13 @@ export function createAccessVerdicts<Proved extends SessionPrincipal> (via: Prov
     async examine (token, demand) {
       const reading = tokens.readAccess(token)
       if (reading.kind !== 'valid') return reading.kind
-      const { sid, sub, gen, exp } = reading.claims
+      const { claims, goodUntil } = reading
+      const { sid, sub, gen } = claims
       const standing = await liveness.resolve(sid, sub, demand)
       if (standing === null) return 'over'
-      const verdict = { generation: gen, expiresAt: exp * 1000, standing, principal: createPrincipal(standing, exp * 1000) }
+      const principal = createPrincipal(standing, claims, goodUntil)
+      for (const verify of hooks.verifyToken) if (await ask(() => verify(principal)) !== true) return 'invalid'
+      const verdict = { generation: gen, expiresAt: goodUntil, standing, principal }
       // The oldest falls out: to verify it again costs less than to keep book of who was seen last.
       if (verdicts.size >= capacity) verdicts.delete(verdicts.keys().next().value!)
       verdicts.set(token, verdict)
@@ -57,13 +65,14 @@ export function createAccessVerdicts<Proved extends SessionPrincipal> (via: Prov
     }
   }
 
-  function createPrincipal (standing: SessionStanding, expiresAt: number): Proved {
+  function createPrincipal (standing: SessionStanding, claims: AccessClaims, expiresAt: number): Proved {
     const { record: session, user } = standing
     let signal: AbortSignal | undefined
     return Object.freeze({
       via,
       user: toUser(user),
       session: toSession(session),
+      claims: extraClaimsOf(claims),
       scopes: null,
       authenticatedAt: session.authenticatedAt,
       get signal () {

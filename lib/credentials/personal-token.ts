@@ -13,7 +13,7 @@ import { canonicalAddress } from '../personal-tokens/addresses.ts'
 import { compileRules, decide, denyToken, type Rules } from '../personal-tokens/decide.ts'
 import type { TakeFromQuota } from '../personal-tokens/quota.ts'
 import type { Uses } from '../personal-tokens/uses.ts'
-import { readToken, refuseSecondHeaders } from '../requests/authorization.ts'
+import { readBearer, readToken, refuseSecondHeaders } from '../requests/authorization.ts'
 import { clientAddress } from '../requests/client.ts'
 import { toUser } from '../sessions/records.ts'
 import type { GuardedStorage } from '../storage.ts'
@@ -52,20 +52,18 @@ export function createPersonalToken (dependencies: PersonalTokenCredentialDepend
   return {
     kind: 'personal-token',
     challenge: () => TOKEN_CHALLENGE,
-    isPresent ({ headers: { authorization } }) {
-      if (authorization === undefined) return false
-      const presented = readToken(authorization)
-      return presented !== null && (presented.scheme === 'apitoken' || personalTokens.isMeant(presented.token))
-    },
+    isPresent: request => readOurs(request) !== null,
     identify (request, _reply, demand) {
-      const { authorization } = request.headers
-      if (authorization === undefined) return null
+      if (request.headers.authorization === undefined) return null
       refuseSecondHeaders(request)
-      const presented = readToken(authorization)
-      if (presented === null) return null
-      const verdict = verdicts.get(presented.token)
+      const token = readOurs(request)
+      if (token === null) return null
+      const verdict = verdicts.get(token)
       if (verdict !== undefined && standings.isUsable(verdict.standing, demand)) return accept(verdict, request)
-      return examine(presented.token, request)
+      return examine(token, request)
+    },
+    refuseForeign (request) {
+      if (readBearer(request) !== null) refuseUnknown('malformed', request)
     },
     async noteRefused (request, reason) {
       const presented = readToken(request.headers.authorization ?? '')
@@ -74,6 +72,12 @@ export function createPersonalToken (dependencies: PersonalTokenCredentialDepend
       const verdict = kept !== undefined && standings.isUsable(kept.standing, 'checked') ? kept : await load(presented.token, personalTokens.digestsOf(presented.token))
       if (verdict !== null) tell(verdict.standing.record, denialOf(verdict, request) ?? reason, request)
     }
+  }
+
+  /** `Bearer` is the scheme of other tokens too. */
+  function readOurs ({ headers: { authorization } }: FastifyRequest): string | null {
+    const presented = authorization === undefined ? null : readToken(authorization)
+    return presented !== null && (presented.scheme === 'apitoken' || personalTokens.isMeant(presented.token)) ? presented.token : null
   }
 
   /** Every limit is looked at on every request, also of a token that was let in a moment ago. */
@@ -100,11 +104,12 @@ export function createPersonalToken (dependencies: PersonalTokenCredentialDepend
   async function examine (token: string, request: FastifyRequest): Promise<PersonalTokenPrincipal> {
     const digests = personalTokens.digestsOf(token)
     const verdict = await load(token, digests)
-    if (verdict === null) {
-      hooks.record('personal-token.unknown', { reason: digests.length === 0 ? 'malformed' : 'unknown', request })
-      throw new FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED()
-    }
-    return accept(verdict, request)
+    return verdict === null ? refuseUnknown(digests.length === 0 ? 'malformed' : 'unknown', request) : accept(verdict, request)
+  }
+
+  function refuseUnknown (reason: 'malformed' | 'unknown', request: FastifyRequest): never {
+    hooks.record('personal-token.unknown', { reason, request })
+    throw new FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED()
   }
 
   async function load (token: string, digests: readonly string[]): Promise<Verdict | null> {

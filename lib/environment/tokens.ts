@@ -1,5 +1,5 @@
 import type { AccountsOptions, Secrets } from '../../types/options.ts'
-import { claim } from '../options/index.ts'
+import { claim } from '../options/claims.ts'
 import { given } from './given.ts'
 import type { Reader } from './reader.ts'
 
@@ -17,7 +17,7 @@ export function readSecrets (read: Reader): Secrets {
 }
 
 export function readClaims (read: Reader): Pick<AccountsOptions, 'issuer' | 'audience'> {
-  const one = (name: string) => read.text(name, text => { claim(text, '', name) })
+  const one = (name: string) => read.text(name, text => { claim(text, name) })
   return given({ issuer: one('JWT_ISSUER'), audience: one('JWT_AUDIENCE') })
 }
 

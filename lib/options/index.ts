@@ -1,12 +1,14 @@
 import type { SecretFacts } from '../../types/diagnosis.ts'
 import type { AccountsOptions } from '../../types/options.ts'
 import type { Duration } from '../../types/policy.ts'
+import type { CredentialKind } from '../../types/principal.ts'
 import type { Storage } from '../../types/storage.ts'
 import { DURATION_FORMAT, parseDuration } from '../duration.ts'
 import { describeSecrets } from '../tokens/secret-facts.ts'
 import type { KeyPair } from '../tokens/key-pairs.ts'
 import { createKeyRing, type KeyRing } from '../tokens/secrets.ts'
 import { resolveBasic, type BasicSettings } from './basic.ts'
+import { claimList, resolveLeeway } from './claims.ts'
 import { resolveCookies, type CookieSettings } from './cookies.ts'
 import { resolveKeys } from './keys.ts'
 import { resolveMail, type MailSettings } from './mail.ts'
@@ -19,9 +21,12 @@ import { resolveRateLimit, resolveThrottle, type RateLimitSettings, type Throttl
 export interface Settings {
   /** The serialized origin of `appUrl` (RFC 6454, 6.2), as browsers send it. */
   readonly origin: string
-  /** What every token says in `iss` and `aud`. */
-  readonly issuer: string
-  readonly audience: string
+  /** What tokens say in `iss` and `aud`: the first is written, all are good. */
+  readonly issuers: readonly string[]
+  readonly audiences: readonly string[]
+  readonly leeway: number
+  /** `null`: a request with several credentials is refused. */
+  readonly credentialOrder: readonly CredentialKind[] | null
   readonly appPath: string
   readonly keys: KeyRing
   /** What signs access tokens, then what only verifies them; `null`: `keys.access` does both. */
@@ -61,7 +66,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
   checkMembers(options, '')
   // Defaults stand in for what is left out, not for null.
   const {
-    sessionTtl = '365d', maxSessions = 100, refresh = 'transparent', csrf = 'standard', protect = 'none', bearer = true, expireSessionsOnRestart = false,
+    sessionTtl = '365d', maxSessions = 100, refresh = 'transparent', csrf = 'standard', protect = 'none', leeway = 0, bearer = true, expireSessionsOnRestart = false,
     cookies = {}, passwords = {}, registration = {}, throttle = {}, rateLimit = {}, routes = {}, hooks = {}
   } = options
   const url = parseAppUrl(options.appUrl)
@@ -73,8 +78,9 @@ export function resolveOptions (options: AccountsOptions): Settings {
   const storage = checkStorage(options.storage)
   return {
     origin: url.origin,
-    issuer: claim(options.issuer, appUrl, 'issuer'),
-    audience: claim(options.audience, appUrl, 'audience'),
+    issuers: claimList(options.issuer, appUrl, 'issuer'),
+    audiences: claimList(options.audience, appUrl, 'audience'),
+    leeway: resolveLeeway(leeway),
     appPath: trimSlash(url.pathname),
     keys: createKeyRing(options),
     keyPairs: resolveKeys(options.keys),
@@ -91,6 +97,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
     mail: resolveMail(options, appUrl),
     registration: resolveRegistration(registration, options.mailer !== undefined),
     bearer: boolean(bearer, 'bearer'),
+    credentialOrder: options.credentialOrder === undefined ? null : resolveOrder(options.credentialOrder),
     personalTokens: resolvePersonalTokens(options.personalTokens, storage),
     basic: resolveBasic(options.basic, storage),
     throttle: resolveThrottle(throttle, storage),
@@ -112,17 +119,20 @@ export function parseAppUrl (appUrl: unknown): URL {
   return url
 }
 
-/** What a token says in `iss` or `aud`, compared exactly. Short, as both stand in every cookie. */
-export function claim (value: unknown, byDefault: string, option: string): string {
-  if (value === undefined) return byDefault
-  return typeof value === 'string' && /^[\x20-\x7e]{1,500}$/.test(value) ? value : refuse(option, 'must be a text of 1 to 500 ASCII characters')
-}
-
 function resolveRegistration (options: NonNullable<AccountsOptions['registration']>, hasMailer: boolean): Settings['registration'] {
   checkMembers(options, 'registration')
   const { open = true, verifyEmail = hasMailer } = options
   if (boolean(verifyEmail, 'registration.verifyEmail') && !hasMailer) refuse('registration.verifyEmail', 'needs a mailer')
   return { open: boolean(open, 'registration.open'), verifyEmail }
+}
+
+const KINDS: readonly CredentialKind[] = ['cookie', 'bearer', 'personal-token', 'basic']
+
+function resolveOrder (order: readonly CredentialKind[]): readonly CredentialKind[] {
+  if (!Array.isArray(order) || order.length === 0) refuse('credentialOrder', 'must be a list of kinds')
+  order.forEach((kind, index) => oneOf(kind, KINDS, `credentialOrder[${index}]`))
+  if (new Set(order).size < order.length) refuse('credentialOrder', 'names a kind twice')
+  return [...order]
 }
 
 function resolvePrefix (routes: NonNullable<AccountsOptions['routes']>): string | null {

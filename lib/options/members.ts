@@ -4,7 +4,7 @@ import { FST_ACCOUNTS_OPTION_INVALID } from '../errors.ts'
 
 /** Every option, and of a group of options every member. A name that is not here is refused: most are typing errors. */
 const KNOWN = {
-  '': ['appUrl', 'issuer', 'audience', 'secret', 'secrets', 'keys', 'storage', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'maxSessions', 'refresh', 'cookies', 'csrf', 'passwords', 'mailer', 'mail', 'links', 'registration', 'bearer', 'personalTokens', 'basic', 'throttle', 'rateLimit', 'routes', 'protect', 'expireSessionsOnRestart', 'hooks'],
+  '': ['appUrl', 'issuer', 'audience', 'leeway', 'credentialOrder', 'secret', 'secrets', 'keys', 'storage', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'maxSessions', 'refresh', 'cookies', 'csrf', 'passwords', 'mailer', 'mail', 'links', 'registration', 'bearer', 'personalTokens', 'basic', 'throttle', 'rateLimit', 'routes', 'protect', 'expireSessionsOnRestart', 'hooks'],
   secrets: ['access', 'refresh', 'hash', 'session'],
   cookies: ['domain', 'sameSite', 'names', 'insecure'],
   'cookies.names': ['access', 'refresh', 'device'],
@@ -23,7 +23,7 @@ const KNOWN = {
   throttle: ['free', 'limit'],
   rateLimit: ['max', 'maxSensitive', 'window'],
   routes: ['prefix'],
-  hooks: ['beforeRegister', 'afterRegister', 'beforeLogin', 'afterLogin', 'loginFailed', 'beforeSignIn', 'afterSignIn', 'afterSignOut', 'authorize', 'sessionRefreshed', 'sessionReused', 'sessionRevoked', 'passwordChanged', 'personalTokenCreated', 'personalTokenRefused', 'mailFailed']
+  hooks: ['beforeRegister', 'afterRegister', 'beforeLogin', 'afterLogin', 'loginFailed', 'beforeSignIn', 'afterSignIn', 'afterSignOut', 'claims', 'verifyToken', 'authorize', 'sessionRefreshed', 'sessionReused', 'sessionRevoked', 'passwordChanged', 'personalTokenCreated', 'personalTokenRefused', 'mailFailed']
 } as const
 
 export const HOOK_NAMES: readonly AccountsHookName[] = KNOWN.hooks

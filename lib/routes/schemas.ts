@@ -118,6 +118,7 @@ export const ExportAnswer = Type.Object({
     address: OrNull(Type.String()),
     userAgent: OrNull(Type.String()),
     remember: Type.Boolean(),
+    claims: Type.Unknown(),
     revokedAt: OrNull(Time),
     revokeReason: OrNull(Type.String())
   })),

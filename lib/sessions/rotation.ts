@@ -11,8 +11,8 @@ import type { GuardedStorage } from '../storage.ts'
 import type { RefreshClaims } from '../tokens/claims.ts'
 import type { Minted, Tokens } from '../tokens/tokens.ts'
 import type { Activity } from './activity.ts'
-import { isLive, toSession, toUser } from './records.ts'
-import { toSubject, type Issued, type SignIn } from './sign-in.ts'
+import { isLive } from './records.ts'
+import type { Issued, SignIn } from './sign-in.ts'
 
 /** Milliseconds after a rotation in which its parent may still come: other tabs, retries, lost answers. */
 export const ROTATION_WINDOW = 30_000
@@ -58,10 +58,10 @@ export function createRefresh ({ storage, tokens, activity, changes, signIn, pos
     const { claims } = reading
     const key = `${claims.sid}.${claims.gen}`
     const running = flights.get(key)
-    if (running !== undefined) return answer({ ...await running, outcome: 'window' }, claims, request)
+    if (running !== undefined) return await answer({ ...await running, outcome: 'window' }, claims, request)
     const flight = decide(claims, request).finally(() => flights.delete(key))
     flights.set(key, flight)
-    return answer(await flight, claims, request)
+    return await answer(await flight, claims, request)
   }
 
   async function decide (claims: RefreshClaims, request: FastifyRequest | null): Promise<Decision> {
@@ -116,20 +116,13 @@ export function createRefresh ({ storage, tokens, activity, changes, signIn, pos
     hooks.notify('sessionRevoked', { ...state, reason: 'reused' })
   }
 
-  function answer ({ session, user, outcome }: Decision, claims: RefreshClaims, request: FastifyRequest | null): Refreshed {
+  async function answer ({ session, user, outcome }: Decision, claims: RefreshClaims, request: FastifyRequest | null): Promise<Refreshed> {
     const state = { userId: user.id, sessionId: session.id, request }
     hooks.record(`session.${outcome}`, state)
     hooks.notify('sessionRefreshed', { ...state, outcome })
-    if (outcome !== 'window') return { ...signIn.issue(user, session), outcome }
-    return {
-      user: toUser(user),
-      session: toSession(session),
-      // The generation that was presented, so that this answer can't count as proof that the successor arrived.
-      access: tokens.mintAccess(toSubject(session, claims.gen), session.idleExpiresAt.getTime()),
-      refresh: null,
-      remember: session.remember,
-      outcome
-    }
+    // In the window the generation that was presented, so that this answer can't count as proof that the successor arrived.
+    const issued = outcome === 'window' ? await signIn.issueAccess(user, session, claims.gen, request) : await signIn.issue(user, session, request)
+    return { ...issued, outcome }
   }
 }
 

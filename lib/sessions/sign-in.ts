@@ -7,6 +7,7 @@ import { randomId } from '../random.ts'
 import { clientAddress, clientUserAgent } from '../requests/client.ts'
 import type { Minted, Tokens } from '../tokens/tokens.ts'
 import type { Presented } from './presented.ts'
+import type { CollectClaims } from './claims.ts'
 import { toSession, toUser } from './records.ts'
 
 /** A session with the tokens that prove it; `refresh` is `null` where the client has the current one already. */
@@ -18,23 +19,43 @@ export interface Issued<Refresh = Minted> {
   readonly remember: boolean
 }
 
+/** What a session has from its sign-in, for all its life. */
+export interface SessionTraits {
+  readonly remember: boolean
+  /** Left out, or a moment to come: now. */
+  readonly authenticatedAt?: Date
+  /** JSON text. */
+  readonly claims?: string | null
+}
+
 /** A session that had to go for another. */
 interface Ended extends Presented { readonly reason: 'replaced' | 'too-many' }
 
 export interface SignIn {
   /** A new session of `user`, not stored yet. Its id is always new (ASVS 7.2.4), its epoch that of the record whose password was checked. */
-  prepare (user: UserRecord, request: FastifyRequest | null, remember: boolean, authenticatedAt?: Date): SessionRecord
+  prepare (user: UserRecord, request: FastifyRequest | null, traits: SessionTraits): SessionRecord
   /**
    * Store it, and end the sessions that it replaces and the oldest of those that are too many (ASVS 7.1.2); those that
    * were not over before.
    */
   store (sessions: SessionStore, session: SessionRecord, replaced: readonly Presented[]): Promise<Ended[]>
-  issue (user: UserRecord, session: SessionRecord): Issued
+  /** @throws {FST_ACCOUNTS_CLAIMS_INVALID} or what a hook throws; the same goes for the next */
+  issue (user: UserRecord, session: SessionRecord, request: FastifyRequest | null): Promise<Issued>
+  /** An access token alone, which shows that the client has the refresh token of `generation`. */
+  issueAccess (user: UserRecord, session: SessionRecord, generation: number, request: FastifyRequest | null): Promise<Issued<null>>
 }
 
-export function createSignIn (tokens: Tokens, settings: Pick<Settings, 'refreshTokenTtl' | 'sessionTtl' | 'maxSessions'>): SignIn {
+export function createSignIn (tokens: Tokens, settings: Pick<Settings, 'refreshTokenTtl' | 'sessionTtl' | 'maxSessions'>, collectClaims: CollectClaims): SignIn {
+  const issueAccess: SignIn['issueAccess'] = async (userRecord, record, generation, request) => {
+    const [user, session] = [toUser(userRecord), toSession(record)]
+    const claims = await collectClaims({ user, session, request }, record.claims)
+    const access = tokens.mintAccess(toSubject(record, generation), record.idleExpiresAt.getTime(), claims)
+    return { user, session, access, refresh: null, remember: record.remember }
+  }
+
   return {
-    prepare (user, request, remember, authenticatedAt) {
+    issueAccess,
+    prepare (user, request, { remember, authenticatedAt, claims }) {
       const time = now()
       const at = new Date(time)
       return {
@@ -50,6 +71,7 @@ export function createSignIn (tokens: Tokens, settings: Pick<Settings, 'refreshT
         idleExpiresAt: new Date(time + settings.refreshTokenTtl),
         expiresAt: new Date(time + settings.sessionTtl),
         remember,
+        claims: claims ?? null,
         userAgent: request && clientUserAgent(request),
         address: request && clientAddress(request),
         revokedAt: null,
@@ -67,19 +89,13 @@ export function createSignIn (tokens: Tokens, settings: Pick<Settings, 'refreshT
       const oldest = await sessions.revokeOldest(userId, { at, reason: 'too-many', keep: settings.maxSessions })
       return [...ended, ...oldest.map(sessionId => ({ userId, sessionId, reason: 'too-many' as const }))]
     },
-    issue (user, session) {
-      const subject = toSubject(session, session.generation)
-      return {
-        user: toUser(user),
-        session: toSession(session),
-        access: tokens.mintAccess(subject, session.idleExpiresAt.getTime()),
-        refresh: tokens.mintRefresh(subject, session.idleExpiresAt.getTime()),
-        remember: session.remember
-      }
+    async issue (user, session, request) {
+      const refresh = tokens.mintRefresh(toSubject(session, session.generation), session.idleExpiresAt.getTime())
+      return { ...await issueAccess(user, session, session.generation, request), refresh }
     }
   }
 }
 
-export const toSubject = (session: SessionRecord, generation: number) => ({
+const toSubject = (session: SessionRecord, generation: number) => ({
   sessionId: session.id, userId: session.userId, generation, authenticatedAt: session.authenticatedAt.getTime()
 })

@@ -35,6 +35,7 @@ export function sampleSession (userId: string, change: Partial<SessionRecord> = 
     idleExpiresAt: after(3600),
     expiresAt: after(7200),
     remember: true,
+    claims: null,
     userAgent: 'curl/8',
     address: '192.0.2.1',
     revokedAt: null,

@@ -14,7 +14,7 @@ export const sessionCases: readonly ContractCase[] = [
   {
     title: 'a session is found with every field as it was given; an unknown one is null',
     async run (storage) {
-      const { session } = await withSession(storage, { userAgent: null, address: '2001:db8::1', remember: false })
+      const { session } = await withSession(storage, { userAgent: null, address: '2001:db8::1', remember: false, claims: '{"tenant":"ä"}' })
       deepEqual({ ...await storage.sessions.find(session.id) }, session)
       equal(await storage.sessions.find('unknown'), null)
     }

@@ -6,20 +6,22 @@ import type { Jwt } from './jwt.ts'
 
 /** What a token turned out to be. Only `valid` proves anything; `expired` was once valid. */
 export type Reading<Claims> =
-  | { readonly kind: 'valid' | 'expired', readonly claims: Claims }
+  | { readonly kind: 'valid' | 'expired', readonly claims: Claims, /** In milliseconds. */ readonly goodUntil: number }
   | { readonly kind: 'invalid' }
 
 export interface ReaderOptions {
   readonly jwts: readonly Jwt[]
-  /** Compared exactly, and so is the audience. */
-  readonly issuer: string
-  readonly audience: string
+  /** Compared exactly, and so are the audiences. */
+  readonly issuers: readonly string[]
+  readonly audiences: readonly string[]
   /** Seconds from `iat` to `exp` at most. */
   readonly maxLifetime: number
+  /** Milliseconds past `exp`. */
+  readonly leeway: number
   readonly isClaims: (claims: Record<string, unknown>) => boolean
 }
 
-/** RFC 7519, 4.1.4 allows "some small leeway"; it holds for clocks of other nodes that run ahead, never for `exp`. */
+/** RFC 7519, 4.1.4 allows "some small leeway"; this one is for clocks of other nodes that run ahead. */
 const FUTURE_TOLERANCE = 60
 /** What fits a cookie (RFC 6265bis, 5.6). */
 const MAX_LENGTH = 4096
@@ -49,14 +51,15 @@ export function createReader<Claims extends TokenClaims> (options: ReaderOptions
   }
 }
 
-function judge<Claims extends TokenClaims> (claims: Claims, { issuer, audience, maxLifetime }: ReaderOptions): Reading<Claims> {
+function judge<Claims extends TokenClaims> (claims: Claims, { issuers, audiences, maxLifetime, leeway }: ReaderOptions): Reading<Claims> {
   const { iss, aud, iat, exp } = claims
   const { nbf = 0 } = claims as { nbf?: unknown }
-  if (iss !== issuer || aud !== audience) return INVALID
+  if (!issuers.includes(iss) || !audiences.includes(aud)) return INVALID
   if (!isCount(iat) || !isCount(exp) || !isCount(nbf) || exp <= iat) return INVALID
   const time = now() / 1000
   if (iat > time + FUTURE_TOLERANCE || nbf > time + FUTURE_TOLERANCE) return INVALID
-  return { kind: time >= exp || exp - iat > maxLifetime ? 'expired' : 'valid', claims }
+  const goodUntil = exp * 1000 + leeway
+  return { kind: now() >= goodUntil || exp - iat > maxLifetime ? 'expired' : 'valid', claims, goodUntil }
 }
 
 function parse (decoder: TextDecoder, payload: string): Record<string, unknown> | null {

@@ -8,6 +8,7 @@ import type { AccountsEvent, AccountsFacts, AccountsKey, AccountsOptions, Check,
 
 declare module 'fastify' {
   interface AccountsUser { readonly plan: 'free' | 'paid' }
+  interface AccountsClaims { readonly tenant?: string }
 }
 
 const app = Fastify()
@@ -44,6 +45,15 @@ describe('registration', () => {
     expect(sqliteStorage).type.toBeCallableWith('accounts.db')
     expect<SqliteStorage>().type.toBeAssignableTo<Storage>()
     expect<SqliteStorage['close']>().type.toBe<() => Promise<void>>()
+  })
+})
+
+describe('claims', () => {
+  test('are what the host has declared', () => {
+    expect<CookiePrincipal['claims']['tenant']>().type.toBe<string | undefined>()
+    expect<AccountsOptions['hooks']>().type.toBeAssignableFrom<{ claims: () => { tenant: string } }>()
+    expect<AccountsOptions['hooks']>().type.not.toBeAssignableFrom<{ claims: () => { tenant: number } }>()
+    expect<AccountsOptions>().type.toBeAssignableFrom<{ appUrl: string, secret: string, storage: Storage, credentialOrder: ['bearer', 'cookie'], issuer: string[] }>()
   })
 })
 

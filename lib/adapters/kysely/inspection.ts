@@ -51,6 +51,10 @@ const OBJECTS: Readonly<Record<string, Readonly<Record<DialectName, SchemaObject
   '0006-host-sessions': {
     sqlite: { indexes: ['accounts_host_sessions_user_id', 'accounts_host_sessions_session_id', 'accounts_host_sessions_expires'], triggers: [] },
     postgres: { indexes: ['accounts_host_sessions_pkey', 'accounts_host_sessions_user_id', 'accounts_host_sessions_session_id', 'accounts_host_sessions_expires'], triggers: [] }
+  },
+  '0007-claims-of-sessions': {
+    sqlite: { indexes: [], triggers: [] },
+    postgres: { indexes: [], triggers: [] }
   }
 }
 

@@ -160,6 +160,12 @@ export function createMigrationSteps ({ dialect, naming }: Target): Record<strin
         }
         await index(db, 'accounts_host_sessions_expires').on('accounts_host_sessions').column('expires_at').execute()
       }
+    },
+
+    '0007-claims-of-sessions': {
+      async up (db: Kysely<Tables>) {
+        await db.schema.alterTable('accounts_sessions').addColumn('claims', 'text').execute()
+      }
     }
   }
 }

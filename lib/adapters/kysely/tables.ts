@@ -54,6 +54,7 @@ interface SessionsTable {
   idle_expires_at: Stored['time']
   expires_at: Stored['time']
   remember: Stored['boolean']
+  claims: string | null
   user_agent: string | null
   address: string | null
   revoked_at: Stored['time'] | null
@@ -146,6 +147,7 @@ export function toSessionRecord (row: Selectable<SessionsTable>): SessionRecord 
     idleExpiresAt: new Date(row.idle_expires_at),
     expiresAt: new Date(row.expires_at),
     remember: row.remember === 1 || row.remember === true,
+    claims: row.claims,
     userAgent: row.user_agent,
     address: row.address,
     revokedAt: row.revoked_at === null ? null : new Date(row.revoked_at),
@@ -167,6 +169,7 @@ export function fromSessionRecord (session: SessionRecord, { toTime, toBoolean }
     idle_expires_at: toTime(session.idleExpiresAt),
     expires_at: toTime(session.expiresAt),
     remember: toBoolean(session.remember),
+    claims: session.claims,
     user_agent: session.userAgent,
     address: session.address,
     revoked_at: session.revokedAt === null ? null : toTime(session.revokedAt),
