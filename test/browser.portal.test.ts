@@ -9,12 +9,12 @@ import { chromium, type Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { PASSWORD } from './support/app.ts'
 import { createClient } from './support/client.ts'
+import { ROOT } from './support/root.ts'
 import { freePort } from './services/free-port.js'
 
 const executablePath = process.env.TEST_CHROMIUM
 if (executablePath === undefined) throw new TypeError('TEST_CHROMIUM is not set: run the tests with "npm test"')
 
-const ROOT = join(import.meta.dirname, '..')
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 const SHOTS = process.env.SCREENSHOTS
 const REFUSED = 'The figures are not available here. Please visit the portal at its own address, or tell us if this is it.'

@@ -1,14 +1,16 @@
 import { chromium, type BrowserContext, type Page } from 'playwright-core'
-import Fastify from 'fastify'
+import Fastify, { type FastifyPluginAsync } from 'fastify'
 import t from 'tap'
 import accounts from '../lib/index.ts'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { PASSWORD } from './support/app.ts'
+import { ROOT } from './support/root.ts'
 import { freePort } from './services/free-port.js'
-import { readPage } from '../examples/quickstart/page/routes.js'
 
+const { readPage } = await import(join(ROOT, 'examples/quickstart/page/routes.js')) as { readPage: FastifyPluginAsync }
 const executablePath = process.env.TEST_CHROMIUM
 if (executablePath === undefined) throw new TypeError('TEST_CHROMIUM is not set: run the tests with "npm test"')
 

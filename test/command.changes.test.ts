@@ -1,10 +1,10 @@
 import t from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import { OTHER_PASSWORD, PASSWORD } from './support/app.ts'
-import { createDatabase } from './support/command.ts'
+import { createDatabase, program } from './support/command.ts'
 
 t.test('users are disabled, enabled, given roles and passwords, and a running server obeys', async t => {
-  const { run, stored, serve } = await createDatabase(t)
+  const { file, run, stored, serve } = await createDatabase(t)
   const { app, client } = await serve()
   const { id } = await app.accounts.users.create({ email: 'ada@example.com', username: 'ada', password: PASSWORD })
   const login = async (password = PASSWORD) => {
@@ -14,7 +14,7 @@ t.test('users are disabled, enabled, given roles and passwords, and a running se
   const reach = async (browser: ReturnType<typeof client>) => (await browser.get('/private')).statusCode
   const first = (await login()).browser
   t.equal(await reach(first), 200)
-  t.match(await run(['user', 'disable', 'ADA@example.com']), { code: 0, stdout: 'Disabled ada@example.com, all sessions have ended.\n' })
+  t.match(await program(['user', 'disable', 'ADA@example.com', '--database', file]), { code: 0, stdout: 'Disabled ada@example.com, all sessions have ended.\n' })
   t.equal(await reach(first), 401)
   t.equal((await login()).statusCode, 401)
   t.match(await run(['user', 'enable', 'Ada']), { code: 0, stdout: 'Enabled ada@example.com.\n' })

@@ -3,7 +3,7 @@ import t from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import { freePort } from './services/free-port.js'
 import { databaseFile } from './support/app.ts'
-import { command } from './support/command.ts'
+import { command, program } from './support/command.ts'
 import { databaseUrl, schemaName } from './support/postgres.ts'
 import { createServerFolder, serverText } from './support/server-file.ts'
 import { connect } from './support/sqlite.ts'
@@ -17,17 +17,17 @@ t.test('of a healthy server doctor says nothing, on SQLite and on PostgreSQL, wh
   const storages = { 'sqlite.js': `await sqliteStorage('${databaseFile(t)}')`, 'postgres.js': `await postgresStorage('${databaseUrl()}', { schema: '${schemaName(t)}' })` }
   for (const [file, storage] of Object.entries(storages)) {
     write(file, serverText({ secret: SECRET, storage, fastify: 'logger: true' }))
-    const { code, stdout } = await command(['doctor', file, '--strict'], { cwd: folder })
+    const { code, stdout } = await program(['doctor', file, '--strict'], { cwd: folder })
     t.strictSame({ code, stdout }, { code: 0, stdout: '0 errors, 0 warnings.\n' }, file)
   }
 })
 
 t.test('a finding has a code, a cure and a weight: errors fail, warnings with --strict', async t => {
-  const { folder, write } = createServerFolder(t)
+  const { write } = createServerFolder(t)
   const file = databaseFile(t)
   await (await sqliteStorage(file)).close()
-  write('server.js', serverText({ secret: SECRET, storage: `await sqliteStorage('${file}')`, fastify: 'trustProxy: true' }))
-  const doctor = async (...args: string[]) => await command(['doctor', 'server.js', ...args], { cwd: folder })
+  const server = write('server.js', serverText({ secret: SECRET, storage: `await sqliteStorage('${file}')`, fastify: 'trustProxy: true' }))
+  const doctor = async (...args: string[]) => await command(['doctor', server, ...args])
   const warning = 'warning  proxy-trusts-everybody: trustProxy trusts every address: whoever sends x-forwarded-for chooses the address that limits are about.\n         Set trustProxy to the addresses of the proxies in front of this server.\n'
   t.match(await doctor(), { code: 0, stdout: `${warning}0 errors, 1 warning.\n` })
   t.match(await doctor('--strict'), { code: 1, stdout: `${warning}0 errors, 1 warning.\n` })
@@ -40,15 +40,13 @@ t.test('a finding has a code, a cure and a weight: errors fail, warnings with --
 })
 
 t.test('a server that does not start is a finding as well, if it is for a reason of ours', async t => {
-  const { folder, write } = createServerFolder(t)
+  const { write } = createServerFolder(t)
   const file = databaseFile(t)
   await (await sqliteStorage(file)).close()
   connect(t, file).exec("delete from accounts_migrations where name like '0004%'; drop table accounts_personal_tokens")
-  const storage = `await sqliteStorage('${file}')`
-  const doctor = async (text: string) => {
-    write('server.js', text)
-    return await command(['doctor', 'server.js'], { cwd: folder, env: { NODE_ENV: 'production' } })
-  }
+  const storage = `await sqliteStorage('${file}', { migrate: false })`
+  let count = 0
+  const doctor = async (text: string) => await command(['doctor', write(`server-${count++}.js`, text)])
   t.match(await doctor(serverText({ secret: SECRET, storage })), { code: 1, stdout: /^error {4}migrations-missing: The server does not start: The database lacks migrations \(0004-personal-tokens\).*\n.*\n1 error, 0 warnings\.\n$/ })
   t.match(await doctor(serverText({ secret: 'correct horse battery staple, as they say', storage: "await sqliteStorage(':memory:')", options: "cookies: { domain: 'example.org' }" })), { code: 1, stdout: /^error {4}start-refused: The server does not start: Option "cookies\.domain" must be/ })
   t.match(await doctor(serverText({ secret: 'my secret my secret my secret my secret', storage: "await sqliteStorage(':memory:')" })), { code: 1, stdout: /^error {4}start-refused: .*Option "secret" is predictable/ })
@@ -56,13 +54,13 @@ t.test('a server that does not start is a finding as well, if it is for a reason
 })
 
 t.test('what others say does not steer the terminal, nor look like a finding', async t => {
-  const { folder, write } = createServerFolder(t)
+  const { write } = createServerFolder(t)
   const evil = 'no\\u001b[2J\\u009b2J\\u202e\\nerror    made-up: \\u{e0041}'
-  write('mailer.js', serverText({ secret: SECRET, storage: "await sqliteStorage(':memory:')", options: `mailer: { send: async () => {}, verify: async () => { throw new Error('${evil}') } }` }))
+  const mailer = write('mailer.js', serverText({ secret: SECRET, storage: "await sqliteStorage(':memory:')", options: `mailer: { send: async () => {}, verify: async () => { throw new Error('${evil}') } }` }))
   // A driver's words, as they come with FST_ACCOUNTS_STORAGE_UNOPENED.
-  write('start.js', `throw Object.assign(new Error('${evil}'), { code: 'FST_ACCOUNTS_STORAGE_UNOPENED' })`)
-  for (const args of [['mailer.js'], ['start.js'], ['start.js', '--json']]) {
-    const { code, stdout } = await command(['doctor', ...args], { cwd: folder })
+  const start = write('start.js', `throw Object.assign(new Error('${evil}'), { code: 'FST_ACCOUNTS_STORAGE_UNOPENED' })`)
+  for (const args of [[mailer], [start], [start, '--json']]) {
+    const { code, stdout } = await command(['doctor', ...args])
     t.equal(code, 1)
     // eslint-disable-next-line no-control-regex
     t.notMatch(stdout, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]|\u{e0041}/u)

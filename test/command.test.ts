@@ -2,7 +2,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { databaseFile } from './support/app.ts'
-import { command, createDatabase } from './support/command.ts'
+import { command, createDatabase, program } from './support/command.ts'
+import { ROOT } from './support/root.ts'
 import { connect } from './support/sqlite.ts'
 
 t.test('migrate makes a database, once, and says so; what else is asked of no database makes none', async t => {
@@ -11,10 +12,10 @@ t.test('migrate makes a database, once, and says so; what else is asked of no da
     t.match(await command([...args, '--database', file]), { code: 1, stdout: '', stderr: /^There is no file .*accounts\.db; .*migrate/ }, args.join(' '))
   }
   t.strictSame(readdirSync(dirname(file)), [])
-  t.match(await command(['migrate'], { env: { DATABASE_URL: `sqlite:${file}` } }), { code: 0, stdout: `Created ${file}. Done: 0001-users-and-sessions`, stderr: '' })
+  t.match(await program(['migrate'], { env: { DATABASE_URL: `sqlite:${file}` } }), { code: 0, stdout: `Created ${file}. Done: 0001-users-and-sessions`, stderr: '' })
   t.match(await command(['migrate', '--database', file]), { code: 0, stdout: 'Up to date, nothing to do.\n' })
   t.strictSame(JSON.parse((await command(['migrate', '--database', file, '--json'])).stdout), { migrations: [] })
-  t.match(await command(['user', 'list'], { env: { DATABASE_URL: 'accounts.db' }, cwd: dirname(file) }), { code: 0, stdout: 'No users.\n' })
+  t.match(await program(['user', 'list'], { env: { DATABASE_URL: 'accounts.db' }, cwd: dirname(file) }), { code: 0, stdout: 'No users.\n' })
   t.match(await command(['user', 'list', '--json', '--database', file]), { code: 0, stdout: '[]\n' }, 'A-11 there is no default account')
 })
 
@@ -61,9 +62,10 @@ t.test('a wrong call is told in a sentence, on the error output, with the exit c
     t.match(stderr, /\n\n"npx fastify-accounts help" tells what there is\.\n$/)
     t.notMatch(stderr, /hunter2|\n {4}at /, 'nothing secret, and no stack')
   }
+  t.match(await program(['user', 'list', '--role', 'x']), { code: 2, stdout: '', stderr: /^"user list" takes no --role\.\n/ }, 'and so by the program')
   t.equal(readFileSync(file, 'utf8'), 'not a database')
   const { stdout } = await command(['help'])
-  const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8')
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
   const names = [...stdout.matchAll(/^ {2}([a-z]+(?: [a-z]+)?)/gm)].map(match => match[1]!)
   t.strictSame(names, ['secret', 'keypair', 'migrate', 'user create', 'user list', 'user disable', 'user enable', 'user roles', 'user password', 'sessions revoke', 'token create', 'token list', 'token revoke', 'basic usage', 'policies', 'doctor'])
   for (const name of names) t.match(readme, new RegExp(`^\\| .*\`${name}\\b`, 'm'), `${name} is in the README`)

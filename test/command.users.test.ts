@@ -3,12 +3,12 @@ import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { PASSWORD } from './support/app.ts'
-import { command, createDatabase } from './support/command.ts'
+import { command, createDatabase, program } from './support/command.ts'
 import { databaseUrl, schemaName } from './support/postgres.ts'
 
 t.test('the first owner is made from the command line, and logs in', async t => {
-  const { file, run, stored, serve } = await createDatabase(t)
-  const made = await run(['user', 'create', '--email', 'Ada@example.com', '--username', 'ada', '--name', 'Ada Lovelace', '--role', 'owner', '--role', 'editor', '--password-stdin'], `${PASSWORD}\n`)
+  const { file, stored, serve } = await createDatabase(t)
+  const made = await program(['user', 'create', '--email', 'Ada@example.com', '--username', 'ada', '--name', 'Ada Lovelace', '--role', 'owner', '--role', 'editor', '--password-stdin', '--database', file], { input: `${PASSWORD}\n` })
   const [ada] = await stored()
   t.match(ada, { email: 'Ada@example.com', username: 'ada', name: 'Ada Lovelace', roles: ['owner', 'editor'], disabled: false })
   t.match(made, { code: 0, stdout: `Created Ada@example.com, id ${ada!.id}, roles owner, editor.\n`, stderr: '' })

@@ -12,6 +12,7 @@ import { createApp, databaseFile } from './support/app.ts'
 import { CERTIFICATE, KEY } from './support/certificate.ts'
 import { holdClock, SECOND } from './support/clock.ts'
 import { openPostgres, query, schemaName } from './support/postgres.ts'
+import { ROOT } from './support/root.ts'
 import { startSmtp } from './support/smtp.ts'
 import { connect } from './support/sqlite.ts'
 
@@ -139,7 +140,7 @@ t.test('mail: a server that is down, has no TLS, takes no such login, or is some
 })
 
 t.test('the README lists every finding, and no other', async t => {
-  const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8')
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
   const section = readme.slice(readme.indexOf('### doctor'), readme.indexOf('## TypeScript'))
   const documented = [...section.matchAll(/^\| `([a-z-]+)` \| (ok|warning|error) \|/gm)].map(([, code, severity]) => [code, severity])
   t.strictSame(documented, Object.entries(FINDINGS).map(([code, { severity }]) => [code, severity]))

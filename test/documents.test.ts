@@ -8,8 +8,8 @@ import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import * as errors from '../lib/errors.ts'
 import accounts, { optionsFromEnv, securitySchemes } from '../lib/index.ts'
 import { HOOK_NAMES } from '../lib/options/members.ts'
+import { ROOT } from './support/root.ts'
 
-const ROOT = join(import.meta.dirname, '..')
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
 const examples = readdirSync(join(ROOT, 'examples'), { recursive: true, encoding: 'utf8' })
   .filter(path => path.endsWith('.js'))

@@ -9,8 +9,9 @@ import type { Storage, UserStore } from '../types/index.ts'
 import { databaseFile, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
 import { createClient, type Client } from './support/client.ts'
 import { DAY, holdClock, MINUTE } from './support/clock.ts'
+import { ROOT } from './support/root.ts'
 
-const EXAMPLE = join(import.meta.dirname, '../examples/from-fastify-jwt')
+const EXAMPLE = join(ROOT, 'examples/from-fastify-jwt')
 const { build: buildBefore, SCHEMA } = await import(join(EXAMPLE, 'before.js')) as { build: (given: object) => Promise<FastifyInstance>, SCHEMA: string }
 const { build: buildAfter } = await import(join(EXAMPLE, 'after.js')) as { build: (options: object, given: object) => Promise<FastifyInstance> }
 const { addColumns, usersStore } = await import(join(EXAMPLE, 'users.js')) as { addColumns: (database: Database.Database) => Array<{ id: number, email: string }>, usersStore: (database: Database.Database) => UserStore }

@@ -9,8 +9,8 @@ import { databaseFile, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
 import { createClient } from './support/client.ts'
 import { DAY, holdClock, MINUTE } from './support/clock.ts'
 import { createOldDatabase, OLD, type OldDatabase } from './support/flowise-database.ts'
+import { ROOT } from './support/root.ts'
 
-const ROOT = join(import.meta.dirname, '..')
 const KINDS = ['sqlite', 'postgres'] as const
 
 const secret = () => randomBytes(48).toString('base64url')

@@ -9,8 +9,8 @@ import t, { type Test } from 'tap'
 import { PASSWORD } from './support/app.ts'
 import { createClient, type Client } from './support/client.ts'
 import { DAY, holdClock } from './support/clock.ts'
+import { ROOT } from './support/root.ts'
 
-const ROOT = join(import.meta.dirname, '..')
 const SCRIPT = 'examples/personal-tokens/fetch-reports.js'
 const curl = process.env.TEST_CURL ?? 'curl'
 const SCOPED = { name: 'Nightly', context: 'server', scopes: ['reports:read'] }

@@ -12,9 +12,9 @@ import t from 'tap'
 import { createClient } from './support/client.ts'
 import type { Storage } from '../types/index.ts'
 import { OTHER_PASSWORD, PASSWORD } from './support/app.ts'
+import { ROOT } from './support/root.ts'
 import { freePort } from './services/free-port.js'
 
-const ROOT = join(import.meta.dirname, '..')
 const curl = process.env.TEST_CURL ?? 'curl'
 const OPTIONS = { appUrl: 'http://localhost:3000', secret: randomBytes(32) }
 
@@ -148,6 +148,15 @@ t.test('closed by default: the test of the example keeps the matrix, and sees a 
   writeFileSync(server, readFileSync(server, 'utf8').replace('app.get(\'/profile\', ', 'app.get(\'/profile\', { config: { accounts: false } }, '))
   const { stdout } = await run().then(() => ({ stdout: 'it noticed nothing' }), (error: { stdout: string }) => error)
   t.match(stdout, /^ *\+ .*GET, HEAD +\/profile +public/m)
+})
+
+t.test('testing: the tests of the example pass, and see a route that lost its policy', async t => {
+  const run = async () => await promisify(execFile)(process.execPath, ['--test', 'examples/testing/server.test.js'], { cwd: folder, env: { PATH: process.env.PATH } })
+  await t.resolves(run())
+  const server = join(folder, 'examples/testing/server.js')
+  writeFileSync(server, readFileSync(server, 'utf8').replace('app.guard({ roles: [\'editor\'] })', 'app.authenticate').replace(', fresh: \'5m\'', ''))
+  const { stdout } = await run().then(() => ({ stdout: 'they noticed nothing' }), (error: { stdout: string }) => error)
+  for (const found of ['201 !== 403', '200 !== 401']) t.match(stdout, found)
 })
 
 t.test('hooks: the example refuses, audits and tells', async t => {

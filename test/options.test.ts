@@ -48,7 +48,7 @@ const ACCEPTED: object[] = [
   { registration: {} }, { registration: { open: true } }, { registration: { open: false } },
   { throttle: false }, { throttle: {} }, { throttle: { free: 1 } }, { throttle: { limit: 5 } }, { throttle: { free: 100, limit: 100 } },
   { rateLimit: false }, { rateLimit: {} }, { rateLimit: { max: 1, maxSensitive: 1_000_000, window: '1h' } }, { rateLimit: { window: 30 } },
-  { issuer: 'ISSUER', audience: 'AUDIENCE' }, { issuer: `${HTTPS}/`, audience: 'x'.repeat(500) }, { expireSessionsOnRestart: true }, { expireSessionsOnRestart: false },
+  { issuer: 'ISSUER', audience: 'AUDIENCE' }, { issuer: ['new', 'old'], audience: ['only'] }, { leeway: '1m' }, { leeway: 0 }, { bearer: false }, { credentialOrder: ['bearer', 'cookie'] }, { issuer: `${HTTPS}/`, audience: 'x'.repeat(500) }, { expireSessionsOnRestart: true }, { expireSessionsOnRestart: false },
   { routes: false }, { routes: {} }, { routes: { prefix: '/accounts' } }, { routes: { prefix: '/api/v1/auth' } },
   { hooks: {} }, { hooks: { beforeLogin: noop } }, { hooks: { beforeLogin: [] } }, { hooks: { afterLogin: [noop, noop], authorize: undefined } }
 ]
@@ -69,7 +69,7 @@ const REFUSED: ReadonlyArray<readonly [string, object]> = [
   ...['0', '15', '15 m', '1.5h', '-5m', '0m', 'PT15M', '15M', '1e3', '', `${MARK}m`, 0, -1, 1.5, NaN, Infinity, 1e300, '99999999999d', true, [], {}, 10n].flatMap(value =>
     (['accessTokenTtl', 'refreshTokenTtl', 'sessionTtl'] as const).map(name => [name, { [name]: value }] as const)),
 
-  ...['', 'x'.repeat(501), `${MARK}\n`, `ü${MARK}`, 7, true, [MARK], {}].flatMap(value => (['issuer', 'audience'] as const).map(name => [name, { [name]: value }] as const)),
+  ...['', 'x'.repeat(501), `${MARK}\n`, `ü${MARK}`, 7, true, [], [[MARK]], {}].flatMap(value => (['issuer', 'audience'] as const).map(name => [name, { [name]: value }] as const)),
   ...['true', MARK, 1, 0, {}].map(value => ['expireSessionsOnRestart', { expireSessionsOnRestart: value }] as const),
 
   ['refresh', { refresh: MARK }], ['refresh', { refresh: true }], ['refresh', { refresh: '' }], ['refresh', { refresh: 'Explicit' }],
@@ -137,7 +137,7 @@ t.test('every option refuses what makes no sense, at start, by its name and with
 const inspectBriefly = (options: object) => Object.entries(options).map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`).join(', ').slice(0, 100)
 
 t.test('null is not taken for an option that was left out', async t => {
-  const paths = ['issuer', 'audience', 'expireSessionsOnRestart', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'refresh', 'csrf', 'cookies', 'cookies.sameSite', 'cookies.insecure', 'cookies.domain', 'cookies.names', 'cookies.names.access',
+  const paths = ['issuer', 'audience', 'leeway', 'credentialOrder', 'bearer', 'expireSessionsOnRestart', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'refresh', 'csrf', 'cookies', 'cookies.sameSite', 'cookies.insecure', 'cookies.domain', 'cookies.names', 'cookies.names.access',
     'passwords', 'passwords.minLength', 'passwords.maxBytes', 'passwords.blocklist', 'passwords.maxQueue', 'passwords.argon2', 'passwords.argon2.memoryKiB', 'passwords.algorithm', 'passwords.verifyForeign', 'passwords.legacy', 'passwords.legacy.bcryptRounds', 'registration', 'registration.open', 'throttle', 'throttle.free', 'throttle.limit', 'rateLimit', 'rateLimit.max', 'rateLimit.maxSensitive', 'rateLimit.window', 'routes', 'routes.prefix', 'hooks', 'hooks.beforeLogin']
   for (const path of paths) {
     const options = path.split('.').reduceRight<unknown>((value, name) => ({ [name]: value }), null) as object

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { ROOT } from './support/root.ts'
 
 const run = promisify(execFile)
-const ROOT = join(import.meta.dirname, '..')
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<'dependencies' | 'optionalDependencies' | 'peerDependencies', Record<string, string>>
 
 /** An empty project with the packed package, and nothing else but what the package declares that it needs. */
@@ -61,6 +61,7 @@ const { default: accounts } = require('fastify-accounts')
 const { sqliteStorage } = require('fastify-accounts/kysely')
 if (typeof require('fastify-accounts/nodemailer').nodemailerMailer !== 'function') process.exit(1)
 if (typeof require('fastify-accounts/fastify-session').sessionStore !== 'function') process.exit(1)
+if (typeof require('fastify-accounts/testing').authAs !== 'function') process.exit(1)
 void (async () => {${BODY}})()`), '{"hello":"ada@example.com"}')
 })
 
@@ -72,7 +73,7 @@ import accounts, { optionsFromEnv, type AccountsOptions, type Principal } from '
 import { sessionStore } from 'fastify-accounts/fastify-session'
 import { sqliteStorage } from 'fastify-accounts/kysely'
 import { nodemailerMailer } from 'fastify-accounts/nodemailer'
-import { storageContract } from 'fastify-accounts/testing'
+import { authAs, createMailbox, storageContract } from 'fastify-accounts/testing'
 
 declare module 'fastify' {
   interface AccountsUser { readonly plan: 'free' | 'paid' }
@@ -89,6 +90,9 @@ app.get('/plan', { onRequest: app.guard({ fresh: '5m' }) }, async request => {
   return { plan, cases: storageContract.length }
 })
 await app.register(session, { secret: 'x', store: sessionStore(app, { keep: ['cart'] }) })
+const headers: Record<string, string> = await authAs(app, { email: 'ada@example.com', roles: ['editor'] })
+await app.inject({ headers: { ...headers, accept: 'text/html' } })
+await app.register(accounts, { ...options, mailer: createMailbox() })
 app.post('/sso', async (request, reply) => {
   const { expiresAt } = await reply.signIn({ id: 'x' })
   return { until: expiresAt.toISOString(), cart: request.session.cart, user: request.session.accountSession?.userId }

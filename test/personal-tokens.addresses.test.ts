@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { canonicalAddress, createAddressSet, readAddress } from '../lib/personal-tokens/addresses.ts'
+import { runs } from './support/runs.ts'
 
-const SETTINGS = { seed: 20260914, numRuns: 10_000 }
+const SETTINGS = { seed: 20260914, numRuns: runs(2000) }
 const MAPPED = 0xffffn << 32n
 
 t.test('N-04 N-05 an entry of allowedIps is stored in the one canonical form', async t => {
@@ -69,11 +70,12 @@ t.test('F-30 T-05 entries that can not be read match nothing, nor does an empty 
   t.ok(createAddressSet([...corrupt, '10.0.0.1']).has('10.0.0.1'), 'the others stay')
 })
 
-t.test('T-I7 a million addresses are in a network where their numbers say so', async t => {
+t.test('T-I7 addresses are in a network where their numbers say so', async t => {
   const random = createRandom(20260914)
   const counts = { in: 0, out: 0, otherFamily: 0 }
   const wrong: string[] = []
-  for (let round = 0; round < 20_000; round++) {
+  const rounds = runs(2000)
+  for (let round = 0; round < rounds; round++) {
     const network = drawNetwork(random)
     const { has } = createAddressSet([`${spell(network.first, network.bits, random, false)}/${network.prefix}`])
     for (let count = 0; count < 50; count++) {
@@ -85,8 +87,7 @@ t.test('T-I7 a million addresses are in a network where their numbers say so', a
     }
   }
   t.strictSame(wrong.slice(0, 5), [])
-  t.equal(counts.in + counts.out + counts.otherFamily, 1_000_000)
-  t.ok(Object.values(counts).every(count => count > 50_000), JSON.stringify(counts))
+  t.ok(Object.values(counts).every(count => count > 2 * rounds), JSON.stringify(counts))
 })
 
 t.test('T-I6 another spelling of an address changes nothing, one bit of the network does', async t => {
@@ -116,7 +117,7 @@ t.test('N-04 the canonical form is that of URL, and what a refusal says to write
     counts[reading.kind === 'canonical' ? 'canonical' : 'instead']++
     return instead === undefined ? reading.text.startsWith('a network of IPv4') : readOf(instead) === instead
   }), SETTINGS)
-  t.ok(counts.canonical > 500 && counts.instead > 500, JSON.stringify(counts))
+  t.ok(counts.canonical > 100 && counts.instead > 100, JSON.stringify(counts))
 })
 
 interface Network { readonly first: bigint, readonly bits: number, readonly prefix: number }

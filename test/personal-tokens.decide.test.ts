@@ -3,8 +3,9 @@ import t from 'tap'
 import type { PersonalTokenRecord } from '../types/personal-token-store.ts'
 import type { UserRecord } from '../types/user-store.ts'
 import { compileRules, decide, type Denial, type Presentation } from '../lib/personal-tokens/decide.ts'
+import { runs } from './support/runs.ts'
 
-const SETTINGS = { seed: 20260914, numRuns: 20_000 }
+const SETTINGS = { seed: 20260914, numRuns: runs(4000) }
 const EXPIRES = Date.UTC(2026, 8, 1)
 
 const TOKEN: PersonalTokenRecord = Object.freeze({
@@ -101,9 +102,9 @@ t.test('T-I1 a request is let through exactly where nothing speaks against it, a
     const verdict = judge(world)
     counts.set(verdict, (counts.get(verdict) ?? 0) + 1)
     return verdict === (objections(world)[0] ?? null)
-  }), { ...SETTINGS, numRuns: 50_000 }))
+  }), { ...SETTINGS, numRuns: runs(10_000) }))
   t.equal(counts.size, 12, 'every reason was seen, and none')
-  t.ok([...counts.values()].every(count => count > 100), JSON.stringify([...counts]))
+  t.ok([...counts.values()].every(count => count > 20), JSON.stringify([...counts]))
 })
 
 t.test('T-10 T-13 each reason, and what is just not one', async t => {
@@ -166,7 +167,7 @@ t.test('T-I2 less allowed, a shorter life or a revocation never lets anybody in,
     const more = list === null ? [{}] : [{ [member]: null }, { [member]: [...list, every[at % every.length]!] }, { [member]: [...list, 'x', '', '0.0.0.0/0'] }]
     return (whole === null || less.every(changes => verdict(changes) !== null)) && (whole !== null || more.every(changes => verdict(changes) === null))
   }), SETTINGS))
-  t.ok(counts.in > 1000 && counts.out > 1000, JSON.stringify(counts))
+  t.ok(counts.in > 200 && counts.out > 200, JSON.stringify(counts))
 })
 
 t.test('T-I3 where a server token is used from is its address alone, and of a browser token its headers alone', async t => {
@@ -195,7 +196,7 @@ t.test('T-I11 rules that were used before decide as fresh ones do, and change no
     const frozen = Object.freeze({ ...token, allowedMethods: token.allowedMethods && Object.freeze([...token.allowedMethods]), allowedIps: token.allowedIps && Object.freeze([...token.allowedIps]), allowedReferrers: token.allowedReferrers && Object.freeze([...token.allowedReferrers]) })
     const rules = Object.freeze(compileRules(frozen))
     return [...uses, ...uses].every(([owner, request, now]) => decide(rules, owner && Object.freeze(owner), Object.freeze(request), now) === judge({ token, owner, request, now }))
-  }), { ...SETTINGS, numRuns: 10_000 }))
+  }), { ...SETTINGS, numRuns: runs(2000) }))
 })
 
 t.test('T-I15 a millisecond before its end a token lives, and at its end it does not', async t => {

@@ -5,6 +5,7 @@ import type { Storage } from '../types/index.ts'
 import { createApp, openStorage, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
 import { MINUTE, holdClock } from './support/clock.ts'
 import { createPeopleApp } from './support/people.ts'
+import { runs } from './support/runs.ts'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
@@ -166,7 +167,7 @@ const sound = {
   scopes: fc.constantFrom(['read'], null)
 }
 const FIELDS = ['name', 'context', 'expiresAt', 'allowedMethods', 'allowedIps', 'allowedReferrers', 'scopes']
-const RUNS = Number(process.env.FC_RUNS ?? 150)
+const RUNS = runs(100)
 
 async function createVictim (t: Test) {
   const storage = await openStorage(t)

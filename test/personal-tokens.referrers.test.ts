@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { createOriginSet, originOfReferer, readReferrer } from '../lib/personal-tokens/referrers.ts'
+import { runs } from './support/runs.ts'
 
-const SETTINGS = { seed: 20260914, numRuns: 30_000 }
+const SETTINGS = { seed: 20260914, numRuns: runs(10_000) }
 
 t.test('T-04 an entry of allowedReferrers is stored as browsers send it, without the default port', async t => {
   const asTheyAre = [
@@ -98,7 +99,7 @@ t.test('T-I8 a Referer is allowed where its raw text is a listed origin, or that
       // As an Origin header nothing may follow.
       set.has(referer) === (expected && referer === serialization)
   }), SETTINGS))
-  t.ok(counts.allowed > 1000 && counts.denied > 1000, JSON.stringify(counts))
+  t.ok(counts.allowed > 300 && counts.denied > 300, JSON.stringify(counts))
 })
 
 t.test('T-04 an origin is read where URL says that it is one, and what a refusal says to write is accepted', async t => {
@@ -118,7 +119,7 @@ t.test('T-04 an origin is read where URL says that it is one, and what a refusal
     const again = readReferrer(instead)
     return again.kind === 'canonical' && again.text === instead && (serializationOf(text) !== text || /\.(?::\d+)?$/.test(text))
   }), SETTINGS))
-  t.ok(Object.values(counts).every(count => count > 1000), JSON.stringify(counts))
+  t.ok(Object.values(counts).every(count => count > 300), JSON.stringify(counts))
 })
 
 t.test('5.4 a hostile text costs no time, however long it is', async t => {

@@ -2,9 +2,10 @@ import fc from 'fast-check'
 import t from 'tap'
 import { begin, commands, conclude, type Tally } from './support/rotation-commands.ts'
 import { createWorld } from './support/rotation-world.ts'
+import { runs } from './support/runs.ts'
 
-// FC_RUNS makes it longer, FC_SEED and FC_PATH repeat a run that failed (`node test/soak/model.js`).
-const RUNS = Number(process.env.FC_RUNS ?? 30)
+// FC_SEED and FC_PATH repeat a run of `node test/soak/model.js` that failed.
+const RUNS = runs(15)
 const SEED = Number(process.env.FC_SEED ?? 20260721)
 
 for (const [withThief, title] of [

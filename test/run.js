@@ -3,8 +3,7 @@
 // The last line is always "N passed, N failed"; the exit code is 0 only when nothing failed.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { startServices } from './services/index.js'
 import { endWithProcess } from './services/lifetime.js'
@@ -12,14 +11,7 @@ import { TapOutput } from './tap-output.js'
 
 const ROOT = join(import.meta.dirname, '..')
 const NOT_RUN = { passed: 0, failed: 1 }
-const tapArguments = process.argv.slice(2)
-
-/** Tests of behaviour whose subject is what the storage keeps: they run on SQLite, then once more on PostgreSQL. */
-const ON_POSTGRES_TOO = [
-  'basic', 'cookies', 'emails', 'fastify-session', 'fastify-session.ends', 'fastify-session.faults', 'hooks', 'hooks.events', 'liveness', 'liveness.signal', 'liveness.stateless', 'login', 'outbox', 'outbox.faults', 'outbox.servers', 'owner', 'personal-tokens', 'personal-tokens.life', 'personal-tokens.mail',
-  'policies', 'policies.compositions', 'recovery', 'rotation', 'rotation.acknowledgement', 'rotation.tokens', 'sessions',
-  'throttle', 'throttle.devices', 'users', 'users.import', 'users.races', 'users.services'
-].map(name => `test/${name}.test.ts`)
+const files = process.argv.slice(2)
 
 let counts = NOT_RUN
 process.once('exit', () => {
@@ -28,8 +20,11 @@ process.once('exit', () => {
 })
 
 process.chdir(ROOT)
-await step('build', () => npmRun('build'))
-if (tapArguments.length === 0) {
+await Promise.all([
+  step('build', () => npmRun('build')),
+  step('tests compiled', () => npmRun('build:test'))
+])
+if (files.length === 0) {
   await Promise.all([
     step('lint', () => npmRun('lint')),
     step('type tests', () => npmRun('test:types')),
@@ -37,15 +32,9 @@ if (tapArguments.length === 0) {
   ])
 }
 const services = await step('services', startServices)
-const results = [await step('tests', () => runTests(tapArguments, services.env))]
-if (tapArguments.length === 0) results.push(await step('tests on PostgreSQL', () => runTests(ON_POSTGRES_TOO, { ...services.env, TEST_STORAGE: 'postgres' })))
+counts = await step('tests', () => runTests(services.env))
 await services.stop()
-counts = { passed: sum('passed'), failed: sum('failed') }
 process.exit()
-
-function sum (count) {
-  return results.reduce((total, result) => total + result[count], 0)
-}
 
 async function step (name, work) {
   console.log(`== ${name}`)
@@ -76,9 +65,9 @@ async function npmRun (script) {
 
 // tap's own counts, made to agree with its exit code: a run that failed without a failed assertion
 // (a bail-out, say), or in which nothing passed, has a failure.
-async function runTests (files, env) {
+async function runTests (env) {
   const output = new TapOutput()
-  const code = await run(process.execPath, [tapProgram(), '--reporter=tap', ...files], {
+  const code = await run(process.execPath, ['test/files.js', ...files], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...env }
   }, (line) => {
@@ -87,12 +76,6 @@ async function runTests (files, env) {
   const { passed, failed } = output.counts ?? NOT_RUN
   const succeeded = code === 0 && passed > 0
   return { passed, failed: succeeded ? failed : Math.max(failed, 1) }
-}
-
-function tapProgram () {
-  const require = createRequire(import.meta.url)
-  const manifest = require.resolve('tap/package.json')
-  return join(dirname(manifest), require(manifest).bin.tap)
 }
 
 // In a process group of its own, all of which gets the signal: tap does not always pass it on.

@@ -7,6 +7,7 @@ import pg from 'pg'
 import t from 'tap'
 import { kyselyStorage, migratePostgres, postgresStorage, sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import { databaseUrl } from './support/postgres.ts'
+import { ROOT } from './support/root.ts'
 
 const db = new Kysely({ dialect: new SqliteDialect({ database: new BetterSqlite(':memory:') }) })
 const pool = new pg.Pool({ connectionString: 'postgres://127.0.0.1:1/none' })
@@ -38,7 +39,7 @@ t.test('a storage refuses what is unknown or makes no sense, by name', async t =
 })
 
 t.test('a server whose start is refused ends by itself, whatever its storage has opened', async t => {
-  const lib = join(import.meta.dirname, '../dist/lib')
+  const lib = join(ROOT, 'dist/lib')
   const program = `
     import Fastify from 'fastify'
     import accounts from '${lib}/index.js'
@@ -49,7 +50,7 @@ t.test('a server whose start is refused ends by itself, whatever its storage has
     try {
       await app.register(accounts, { appUrl: 'http://localhost:3000', secret: 'x'.repeat(32), storage })
     } catch (error) { console.log(error.code) }`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program], { cwd: join(import.meta.dirname, '..'), env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], { cwd: ROOT, env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => child.kill('SIGKILL'))
   let printed = ''
   let refusedAt = 0

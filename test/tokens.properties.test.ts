@@ -5,11 +5,12 @@ import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { createJwts } from '../lib/tokens/jwt.ts'
 import { createTokens } from '../lib/tokens/tokens.ts'
-import { HOUR, SECOND } from './support/clock.ts'
+import { HOUR, SECOND, stopClock } from './support/clock.ts'
 import { open, seal } from './support/jwt-corpus.ts'
+import { runs } from './support/runs.ts'
 
 /** fast-check prints it, with the path to the smallest counterexample, when a property fails. */
-const SETTINGS = { seed: 20260914, numRuns: 10_000 }
+const SETTINGS = { seed: 20260914, numRuns: runs(3000) }
 const ISSUER = 'https://app.example'
 const TTL = HOUR
 
@@ -22,6 +23,8 @@ const subject = fc.record({
 })
 
 t.test('5.4 what is minted is read back as it was, and by no other reader', async t => {
+  // Some live for a second, and that may be how long the machine is busy with others.
+  stopClock(t)
   const { tokens } = await setUp(t)
   fc.assert(fc.property(subject, fc.integer({ min: 1, max: 2 * TTL }), (subject, life) => {
     const time = Date.now()
@@ -117,7 +120,7 @@ t.test('J-05 of all spellings of the same claims, signed by the right key, one i
     if (isSame) accepted++
     return (tokens.readAccess(spelled).kind === 'valid') === isSame
   }), SETTINGS)
-  t.ok(accepted > 1000 && accepted < 5000, `${accepted} were the genuine spelling`)
+  t.ok(accepted > SETTINGS.numRuns / 10 && accepted < SETTINGS.numRuns / 2, `${accepted} were the genuine spelling`)
 })
 
 t.test('5.4 no two different texts are both accepted with the same jti', async t => {

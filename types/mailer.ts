@@ -5,6 +5,8 @@ export interface Mail {
   readonly subject: string
   readonly text: string
   readonly html: string
+  /** What it is about; left out of mail that is none of the package's. */
+  readonly kind?: MailKind
   /** The same each time that the same mail is sent, so that a duplicate can be known by its `Message-ID`: 1 to 128 letters, digits, `-`, `_`. */
   readonly id?: string
 }

@@ -1,3 +1,5 @@
+import type { Terminal } from './terminal.ts'
+
 /** Options of the whole program; each means the same wherever it is taken. */
 export const OPTIONS = {
   database: { type: 'string' },
@@ -50,7 +52,7 @@ export interface Command {
   /** Whether it loads a server of the caller's, who may print whatever they like. Left out: never. */
   isServerLoaded? (options: Options): boolean
   /** Do it, and say what was done. The words are as many as there are to be. */
-  run (options: Options, ...words: [string, string]): Promise<Answer>
+  run (options: Options, words: readonly [string, string], terminal: Terminal): Promise<Answer>
 }
 
 /** An error that is told in one sentence and sets the exit code: 1, it could not be done; 2, the call itself is wrong. */

@@ -12,7 +12,7 @@ export const doctor: Command = {
   words: 1,
   options: ['url', 'strict', 'json'],
   isServerLoaded: () => true,
-  async run ({ url, strict = false }, file) {
+  async run ({ url, strict = false }, [file]) {
     if (url !== undefined && (!URL.canParse(url) || !/^https?:\/\//i.test(url))) throw usageError('--url must be an address that begins with https:// or http://.')
     const findings = await findAll(file, url)
     const count = (severity: Finding['severity']) => findings.filter(finding => finding.severity === severity).length

@@ -8,7 +8,7 @@ export const policies: Command = {
   words: 1,
   options: ['json'],
   isServerLoaded: () => true,
-  run: async (_options, file) => await withServer(file, async ({ accounts }) => {
+  run: async (_options, [file]) => await withServer(file, async ({ accounts }) => {
     const list = accounts.policies()
     return { text: formatPolicies(list).trimEnd(), json: list }
   })

@@ -2,24 +2,25 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { failure, usageError, type Options } from './command.ts'
+import type { Terminal } from './terminal.ts'
 
 /** More than any password may have. */
 const MAX_BYTES = 16 * 1024
 
 /** A new password: from a pipe where that is said, else from the person at the terminal. Never from the command line, which others can read. */
-export async function readPassword ({ 'password-stdin': isPiped }: Options): Promise<string> {
-  if (isPiped === true) return await readPipe()
-  if (!process.stdin.isTTY) throw usageError('Give the password by --password-stdin, or run this in a terminal.')
-  const password = await ask('Password: ')
-  if (await ask('The same again: ') !== password) throw failure('The passwords differ.')
+export async function readPassword ({ 'password-stdin': isPiped }: Options, terminal: Terminal): Promise<string> {
+  if (isPiped === true) return await readPipe(terminal)
+  if (terminal.stdin.isTTY !== true) throw usageError('Give the password by --password-stdin, or run this in a terminal.')
+  const password = await ask(terminal, 'Password: ')
+  if (await ask(terminal, 'The same again: ') !== password) throw failure('The passwords differ.')
   return password
 }
 
 /** All of it but the end of the line, which `echo` adds. */
-async function readPipe (): Promise<string> {
+async function readPipe ({ stdin }: Terminal): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+  for await (const chunk of stdin as AsyncIterable<Buffer>) {
     size += chunk.length
     if (size > MAX_BYTES) throw failure('That is too long for a password.')
     chunks.push(chunk)
@@ -38,18 +39,18 @@ function decode (bytes: Buffer): string {
 }
 
 /** What is typed is not shown. */
-async function ask (prompt: string): Promise<string> {
-  process.stderr.write(prompt)
+async function ask ({ stdin, stderr }: Terminal, prompt: string): Promise<string> {
+  stderr.write(prompt)
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const terminal = createInterface({ input: process.stdin, output: nowhere, terminal: true, historySize: 0 })
+  const line = createInterface({ input: stdin, output: nowhere, terminal: true, historySize: 0 })
   const cancelled = new AbortController()
-  terminal.once('SIGINT', () => terminal.close())
+  line.once('SIGINT', () => line.close())
   try {
-    const closed = once(terminal, 'close', { signal: cancelled.signal }).then(() => { throw failure('Cancelled.') })
-    return await Promise.race([terminal.question(''), closed])
+    const closed = once(line, 'close', { signal: cancelled.signal }).then(() => { throw failure('Cancelled.') })
+    return await Promise.race([line.question(''), closed])
   } finally {
     cancelled.abort()
-    terminal.close()
-    process.stderr.write('\n')
+    line.close()
+    stderr.write('\n')
   }
 }

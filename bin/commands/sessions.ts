@@ -7,7 +7,7 @@ export const revokeSessions: Command = {
   summary: 'end all sessions of a user',
   words: 1,
   options: [...DATABASE_OPTIONS, 'json'],
-  run: async (options, who) => await withAccounts(options, async accounts => {
+  run: async (options, [who]) => await withAccounts(options, async accounts => {
     const { id, email } = await requireUser(accounts, who)
     const count = await accounts.sessions.endAll(id)
     return { text: `Ended ${count} ${count === 1 ? 'session' : 'sessions'} of ${email}.`, json: { ended: count } }

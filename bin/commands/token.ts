@@ -15,7 +15,7 @@ export const createToken: Command = {
   words: 1,
   options: ['app', 'name', 'context', 'expires', 'method', 'ip', 'referrer', 'scope', 'json'],
   isServerLoaded,
-  async run (options, who) {
+  async run (options, [who]) {
     // The digest of a token is keyed with the secret of the server that is to know it.
     if (options.app === undefined) throw usageError('Which server? Give --app FILE.')
     const wanted = readToken(options)
@@ -55,7 +55,7 @@ export const listTokens: Command = {
   words: 1,
   options: [...DATABASE_OPTIONS, 'app', 'json'],
   isServerLoaded,
-  run: async (options, who) => await withAccounts(options, async accounts => {
+  run: async (options, [who]) => await withAccounts(options, async accounts => {
     const { id } = await requireUser(accounts, who)
     const tokens = await accounts.personalTokens.list(id)
     return { text: tokens.length === 0 ? 'No tokens.' : toTable(HEADINGS, tokens.map(toCells)), json: tokens }
@@ -75,7 +75,7 @@ export const revokeToken: Command = {
   words: 2,
   options: [...DATABASE_OPTIONS, 'app', 'json'],
   isServerLoaded,
-  run: async (options, who, tokenId) => await withAccounts(options, async accounts => {
+  run: async (options, [who, tokenId]) => await withAccounts(options, async accounts => {
     const { id, email } = await requireUser(accounts, who)
     if (!await accounts.personalTokens.revoke(id, tokenId)) throw failure(`${email} has no live token ${JSON.stringify(tokenId)}.`)
     return { text: `Ended the token ${tokenId} of ${email}.`, json: { revoked: tokenId } }

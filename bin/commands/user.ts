@@ -9,12 +9,12 @@ export const createUser: Command = {
   summary: 'make an account, such as the first owner: --role owner',
   words: 0,
   options: [...DATABASE_OPTIONS, 'email', 'username', 'name', 'role', 'password-stdin', 'no-password', 'json'],
-  async run (options) {
+  async run (options, _words, terminal) {
     const { email, username, name, role = [], 'no-password': hasNone = false } = options
     if (email === undefined) throw usageError('Whose account? Give --email ADDRESS.')
     if (hasNone && options['password-stdin'] === true) throw usageError('--password-stdin and --no-password contradict each other.')
     return await withAccounts(options, async ({ users }) => {
-      const password = hasNone ? undefined : await readPassword(options)
+      const password = hasNone ? undefined : await readPassword(options, terminal)
       const user = await users.create({
         email,
         ...(password === undefined ? {} : { password }),
@@ -38,7 +38,7 @@ function changeCommand (summary: string, change: UserChange, describe: (user: Us
     summary,
     words: 1,
     options: [...DATABASE_OPTIONS, 'json'],
-    async run (options, who) {
+    async run (options, [who]) {
       const user = await changeUser(options, who, change)
       return { text: describe(user), json: user }
     }
@@ -50,7 +50,7 @@ export const setRoles: Command = {
   summary: 'set all roles of a user, or take all away; with neither, show them',
   words: 1,
   options: [...DATABASE_OPTIONS, 'role', 'none', 'json'],
-  async run (options, who) {
+  async run (options, [who]) {
     const { role = [], none = false } = options
     if (none && role.length > 0) throw usageError('--role and --none contradict each other.')
     const user = none || role.length > 0
@@ -65,9 +65,9 @@ export const setPassword: Command = {
   summary: 'set the password of a user, and end the sessions',
   words: 1,
   options: [...DATABASE_OPTIONS, 'password-stdin', 'json'],
-  run: async (options, who) => await withAccounts(options, async accounts => {
+  run: async (options, [who], terminal) => await withAccounts(options, async accounts => {
     const { id, email } = await requireUser(accounts, who)
-    const user = await accounts.passwords.set(id, await readPassword(options))
+    const user = await accounts.passwords.set(id, await readPassword(options, terminal))
     if (user === null) throw gone(email)
     return { text: `The password of ${email} is set, all sessions have ended.`, json: user }
   })

@@ -67,7 +67,7 @@ export function createDelivery ({ storage, oneTimeTokens, settings, render }: De
       if (user === null || (link !== undefined && (!isStillWanted(record, kind, user) || await isSuperseded(record)))) return { outcome: 'over' }
       const data = link === undefined ? toEventData(record.data) : await makeLink(record, user, token!, link)
       const content = await render(kind, { data, user: { name: user.name, email: record.recipient }, locale: record.locale })
-      await settings.mailer.send({ id: record.id, to: record.recipient, ...content })
+      await settings.mailer.send({ id: record.id, kind, to: record.recipient, ...content })
       return { outcome: 'sent' }
     } catch (error) {
       if (error instanceof FST_ACCOUNTS_STORAGE_UNAVAILABLE) return { outcome: 'postponed' }

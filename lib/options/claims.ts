@@ -12,7 +12,7 @@ export function claimList (value: string | readonly string[] | undefined, byDefa
   if (value === undefined) return [byDefault]
   if (!Array.isArray(value)) return [claim(value, option)]
   if (value.length === 0) refuse(option, 'is an empty list')
-  return value.map((one: unknown, index) => claim(one, `${option}[${index}]`))
+  return value.map((one: unknown) => claim(one, option))
 }
 
 /** RFC 7519, 4.1.4: "usually no more than a few minutes"; a token that has expired is of use to whoever has found it. */

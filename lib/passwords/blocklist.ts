@@ -17,16 +17,25 @@ const SHORT_PIECE = 6
  */
 export async function loadBlocklist (words: readonly string[] | false, serviceWords: readonly string[]): Promise<Blocklist> {
   if (words === false) return { has: () => false }
-  const { dictionary } = await import('@zxcvbn-ts/language-common')
-  const common = new Set([...dictionary['passwords-common'] as string[], ...words, ...serviceWords].map(fold))
+  const common = await loadCommon()
+  const more = new Set([...words, ...serviceWords].map(fold))
   return {
     has (password, identity) {
       const folded = fold(password)
       const own = new Set(identity.flatMap(wordsOf).map(fold))
       const piece = repeatedPiece(folded)
-      return [folded, piece].some(text => common.has(text) || own.has(text) || isRun(text)) || piece.length <= SHORT_PIECE
+      return [folded, piece].some(text => common.has(text) || more.has(text) || own.has(text) || isRun(text)) || piece.length <= SHORT_PIECE
     }
   }
+}
+
+/** Folded once: it is the same for all registrations. */
+let commonPasswords: ReadonlySet<string> | null = null
+
+async function loadCommon (): Promise<ReadonlySet<string>> {
+  const { dictionary } = await import('@zxcvbn-ts/language-common')
+  commonPasswords ??= new Set((dictionary['passwords-common'] as string[]).map(fold))
+  return commonPasswords
 }
 
 const fold = (text: string) => text.normalize('NFKC').toLowerCase()

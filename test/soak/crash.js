@@ -64,12 +64,13 @@ async function run (on, killed) {
   const steady = killed === 'server' ? await start() : null
   for (let kill = 0; kill < kills; kill++) {
     const worker = steady ?? await start()
-    await pause(150 + Math.random() * 400)
+    await acknowledgement(figure)
+    await pause(Math.random() * 400)
     if (killed === 'node') await worker.kill()
     else {
       await database.crash()
       const returnedAt = now()
-      for (const { acknowledged } = figure; figure.acknowledged === acknowledged;) await pause(5)
+      await acknowledgement(figure)
       figure.slowestReturnMs = Math.max(figure.slowestReturnMs, now() - returnedAt)
     }
   }
@@ -91,6 +92,11 @@ async function run (on, killed) {
   await judge.close()
   await database.remove()
   return figure
+}
+
+/** The next one: on a machine that is busy a process has nothing to lose yet when it is there. */
+async function acknowledgement (figure) {
+  for (const { acknowledged } = figure; figure.acknowledged === acknowledged;) await pause(5)
 }
 
 /** Compares what a worker has told of one account with what has become of it. */

@@ -94,6 +94,7 @@ async function run (on) {
     for (const worker of workers) await worker.ask('churn')
   }
   for (const worker of workers) await worker.kill()
+  figure.kills += workers.length
   await weather.end()
 
   ahead += CLAIM_MS
@@ -102,7 +103,7 @@ async function run (on) {
   const returnedAt = now()
   while (await database.count(WAITING) > 0 && now() - returnedAt < 60_000) {
     await last.ask('kick')
-    await pause(20)
+    await pause(100)
   }
   const drainedMs = now() - returnedAt
   await last.kill()

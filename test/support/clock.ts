@@ -1,4 +1,5 @@
 import type { Test } from 'tap'
+import { holdClock as hold } from '../../lib/testing/index.ts'
 
 export interface TestClock {
   /** Move the time of day, and the monotonic clock with it, in milliseconds. */
@@ -9,29 +10,22 @@ export interface TestClock {
 
 /** Take hold of the clocks until the test ends. Timers run on as they are. */
 export function holdClock (t: Test): TestClock {
-  const { now } = Date
-  const monotonic = performance.now.bind(performance)
-  let shift = 0
-  let jumped = 0
-  Date.now = () => now() + shift + jumped
-  performance.now = () => monotonic() + shift
-  t.teardown(() => {
-    Date.now = now
-    delete (performance as { now?: unknown }).now
-  })
+  const clock = hold()
+  t.teardown(clock.release)
   return {
-    advance (milliseconds) { shift += milliseconds },
-    jump (milliseconds) { jumped += milliseconds }
+    advance (milliseconds) { clock.advance(milliseconds / 1000) },
+    jump (milliseconds) { clock.jump(milliseconds / 1000) }
   }
 }
 
-/** A clock that moves only when it is told to, starting ten minutes from now. */
-export function stopClock (t: Test): { readonly time: number, set (to: number): void } {
+/** Stop the time of day until the test ends, ten minutes from now: it moves only when it is told to, so that a boundary is met to the millisecond. */
+export function stopClock (t: Test): TestClock & { readonly time: number, set (to: number): void } {
   const { now } = Date
   let time = Math.floor((now() + 10 * MINUTE) / SECOND) * SECOND
   Date.now = () => time
   t.teardown(() => { Date.now = now })
-  return { get time () { return time }, set (to: number) { time = to } }
+  const advance = (milliseconds: number) => { time += milliseconds }
+  return { get time () { return time }, set (to) { time = to }, advance, jump: advance }
 }
 
 export const SECOND = 1000

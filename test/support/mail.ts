@@ -1,9 +1,12 @@
 import type { Test } from 'tap'
 import { nodemailerMailer } from '../../lib/adapters/nodemailer/index.ts'
+import { tokenOf } from '../../lib/testing/index.ts'
 import type { AccountsOptions } from '../../types/index.ts'
 import { createApp, PASSWORD, type TestApp } from './app.ts'
 import type { Client } from './client.ts'
 import { startSmtp, type Smtp } from './smtp.ts'
+
+export { tokenOf } from '../../lib/testing/index.ts'
 
 type ReceivedMail = Smtp['messages'][number]
 
@@ -63,13 +66,6 @@ export async function kick ({ client }: Pick<TestApp, 'client'>): Promise<void> 
 
 /** A mailer without a pool, so that no connection outlives a test. */
 export const mailerFor = ({ host, port }: Pick<Smtp, 'host' | 'port'>) => nodemailerMailer({ host, port, pool: false, secure: false, allowUnauthorizedCerts: true }, { from: 'Example <accounts@example.com>' })
-
-/** The token in the one link of a mail. */
-export function tokenOf ({ text }: ReceivedMail): string {
-  const tokens = [...text.matchAll(/[?&]token=([\w-]+)/g)].map(([, token]) => token!)
-  if (tokens.length !== 1) throw new TypeError(`${tokens.length} links in: ${text}`)
-  return tokens[0]!
-}
 
 async function countWaiting ({ storage }: TestApp): Promise<number> {
   const users = await storage.users.list!({ search: null, after: null, limit: 1000 })

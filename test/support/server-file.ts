@@ -2,8 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-
-const ROOT = join(import.meta.dirname, '../..')
+import { ROOT } from './root.ts'
 
 export interface ServerFolder {
   readonly folder: string

@@ -4,7 +4,8 @@ import { describe, expect, test } from 'tstyche'
 import accounts, { formatPolicies, optionsFromEnv } from '../../lib/index.ts'
 import { sessionStore, type SessionStoreOptions } from '../../lib/adapters/fastify-session/index.ts'
 import { sqliteStorage, type SqliteStorage } from '../../lib/adapters/kysely/index.ts'
-import type { AccountsEvent, AccountsFacts, AccountsKey, AccountsOptions, Check, CookiePrincipal, Guard, HostSessionOwner, ListedSession, PasswordOptions, Policy, Principal, RoutePolicy, Secrets, Session, SignedIn, Storage, User, UserList, UserStore } from '../../lib/index.ts'
+import { authAs, createMailbox, holdClock, linkOf, tokenOf, type HeldClock, type Mailbox } from '../../lib/testing/index.ts'
+import type { AccountsEvent, AccountsFacts, AccountsKey, AccountsOptions, Check, CookieFacts, CookiePrincipal, Guard, HostSessionOwner, ListedSession, Mail, Mailer, MailKind, PasswordOptions, Policy, Principal, RoutePolicy, Secrets, Session, SignedIn, Storage, User, UserList, UserStore } from '../../lib/index.ts'
 
 declare module 'fastify' {
   interface AccountsUser { readonly plan: 'free' | 'paid' }
@@ -114,6 +115,9 @@ describe('services', () => {
   test('answer what their names say', () => {
     expect(app.accounts.login({ username: 'ada', password: 'x' })).type.toBe<Promise<SignedIn>>()
     expect(app.accounts.login).type.not.toBeCallableWith({ password: 'x' })
+    expect(app.accounts.sessions.begin('id', { authenticatedAt: new Date() }, { request: null })).type.toBe<Promise<SignedIn>>()
+    expect(app.accounts.sessions.begin).type.not.toBeCallableWith({ id: 'id' })
+    expect(app.accounts.cookies.access).type.toBe<CookieFacts>()
     expect(app.accounts.sessions.list('id')).type.toBe<Promise<ListedSession[]>>()
     expect(app.accounts.users.find('id')).type.toBe<Promise<User | null>>()
   })
@@ -151,6 +155,34 @@ describe('services', () => {
     app.accounts.addHook('authorize', principal => principal.user.disabled)
     expect(app.accounts.addHook).type.not.toBeCallableWith('beforeLunch', () => {})
     expect(app.accounts.addHook).type.not.toBeCallableWith('authorize', () => 'yes')
+  })
+})
+
+describe('the kit for tests', () => {
+  test('signs in who is there by id, or an address with roles, by a session or a token', () => {
+    const user = {} as User
+    expect(authAs(app, user)).type.toBe<Promise<Record<string, string>>>()
+    expect(authAs).type.toBeCallableWith(Fastify({ http2: true }), { id: 'x' }, { authenticatedAt: new Date() })
+    expect(authAs).type.toBeCallableWith(app, { email: 'ada@example.com', roles: ['editor'] }, { via: 'personal-token', scopes: ['reports:read'] })
+    expect(authAs).type.not.toBeCallableWith(app, 'ada@example.com')
+    expect(authAs).type.not.toBeCallableWith(app, { email: 'ada@example.com', name: 'Ada' })
+    expect(authAs).type.not.toBeCallableWith(app, user, { scopes: ['reports:read'] })
+    expect(authAs).type.not.toBeCallableWith(app, user, { via: 'telepathy' })
+  })
+
+  test('a mailbox is a mailer, and a mail knows its kind', () => {
+    expect(createMailbox()).type.toBe<Mailbox>()
+    expect<Mailbox>().type.toBeAssignableTo<Mailer>()
+    expect(createMailbox().next({ to: 'ada@example.com', kind: 'reset-password', within: '1s' })).type.toBe<Promise<Mail>>()
+    expect(createMailbox().next).type.not.toBeCallableWith({ kind: 'postcard' })
+    expect<Mail['kind']>().type.toBe<MailKind | undefined>()
+    for (const read of [linkOf, tokenOf]) expect(read({ text: '' })).type.toBe<string>()
+  })
+
+  test('a clock is moved by durations', () => {
+    expect(holdClock()).type.toBe<HeldClock>()
+    expect(holdClock().advance).type.toBeCallableWith('61m')
+    expect(holdClock().advance).type.not.toBeCallableWith(new Date())
   })
 })
 

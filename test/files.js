@@ -1,0 +1,47 @@
+// Runs test files, each in a process of its own, and writes one TAP of them all: those of the arguments, or every
+// one. It does what tap's own program does, except that this has each process load module hooks of its plugins,
+// which takes longer than most of the tests do: here the processes run what the compiler made of the tests
+// (tsconfig.test.json), without any hook.
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { t } from 'tap'
+
+const COMPILED = '.tap/compiled'
+const TIMEOUT_SECONDS = 120
+// nothing is skipped in silence
+const SETTINGS = { TAP_TIMEOUT: String(TIMEOUT_SECONDS), TAP_FAIL_SKIP: '1', TAP_FAIL_TODO: '1' }
+
+/** They begin first, so that nothing long is left for the end. */
+const LONGEST = ['command.users', 'outbox.crash', 'storage.crash', 'package']
+
+/** Tests of behaviour whose subject is what the storage keeps: they run on SQLite, then once more on PostgreSQL. */
+const ON_POSTGRES_TOO = [
+  'bearer', 'claims', 'emails', 'fastify-session', 'fastify-session.ends', 'fastify-session.faults', 'liveness', 'liveness.signal', 'liveness.stateless',
+  'login', 'outbox', 'outbox.servers', 'owner', 'personal-tokens', 'personal-tokens.life', 'personal-tokens.mail', 'recovery',
+  'rotation', 'rotation.acknowledgement', 'rotation.tokens', 'sessions', 'throttle', 'users', 'users.import', 'users.races', 'users.services'
+]
+
+t.jobs = 3
+t.setTimeout(0)
+const given = process.argv.slice(2)
+if (given.length > 0) given.forEach(file => run(file))
+else runAll()
+
+function runAll () {
+  const names = readdirSync('test').filter(file => file.endsWith('.test.ts')).map(file => file.slice(0, -'.test.ts'.length))
+  for (const name of new Set([...LONGEST, ...names])) run(`test/${name}.test.ts`)
+  for (const name of ON_POSTGRES_TOO) run(`test/${name}.test.ts`, { TEST_STORAGE: 'postgres' })
+}
+
+// NODE_OPTIONS is where tap itself puts such a hook.
+function run (file, env = {}) {
+  const script = join(COMPILED, file.replace(/\.ts$/, '.js'))
+  void t.spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, '--enable-source-maps', script], {
+    name: env.TEST_STORAGE ? `${file} on ${env.TEST_STORAGE}` : file,
+    at: null,
+    stack: '',
+    buffered: true,
+    timeout: TIMEOUT_SECONDS * 1000,
+    env: { ...process.env, ...SETTINGS, ...env }
+  })
+}
