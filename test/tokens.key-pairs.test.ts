@@ -51,7 +51,7 @@ t.test('K1 what each algorithm signs another library verifies by the key set, an
     const { payload, protectedHeader } = await jwtVerify(token, set, { issuer: APP_URL, audience: APP_URL, typ: 'at+jwt', algorithms: [algorithm] })
     t.equal(protectedHeader.alg, algorithm)
     const reading = tokens.readAccess(token)
-    t.strictSame(reading, { kind: 'valid', claims: payload })
+    t.strictSame(reading.kind === 'valid' && reading.claims, payload)
     t.strictSame(keySet.keys.map(({ kid, alg, use }) => [kid, alg, use]), keysFor(algorithm).map(({ kid, algorithm }) => [kid, algorithm, 'sig']))
     const members = new Set(keySet.keys.flatMap(key => Object.keys(key)))
     t.strictSame([...members].sort(), ['alg', 'crv', 'e', 'kid', 'kty', 'n', 'use', 'x', 'y'])
@@ -129,7 +129,7 @@ t.test('J-13 a token that was verified costs the same from then on, whatever sig
   }
 })
 
-t.test('C-02 the longest token of the largest key fits a cookie', async t => {
+t.test('C-02 the longest token of the largest key fits a cookie, without claims of the host\'s', async t => {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 4096 })
   const appUrl = `https://app.example.com/${'x'.repeat(1000 - 24)}`
   const { mint } = await setUp(t, 'RS256', { appUrl, keys: [{ kid: 'k'.repeat(64), algorithm: 'PS256', privateKey }] })

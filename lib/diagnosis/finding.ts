@@ -20,7 +20,7 @@ export const FINDINGS = {
   'secret-shared': { severity: 'warning', cure: 'Give each purpose a secret of its own ("npx fastify-accounts secret" prints one), or one root secret as "secret".' },
   'secret-repeated': { severity: 'warning', cure: 'Put a new secret first ("npx fastify-accounts secret" prints one), and the old one behind it once.' },
   'secret-rotation': { severity: 'ok', cure: 'Take the old secrets out once all that they signed or keyed has ended.' },
-  'key-rotation': { severity: 'ok', cure: 'Take an old key out once the last token that it signed has ended, which takes accessTokenTtl.' },
+  'key-rotation': { severity: 'ok', cure: 'Take an old key out once the last token that it signed has ended, which takes accessTokenTtl and leeway.' },
   'storage-failed': { severity: 'error', cure: 'Make the database reachable from here, and look at its own log.' },
   'storage-unchecked': { severity: 'ok', cure: 'Give the storage the verb "inspect", if it is one of yours.' },
   'clock-skew': { severity: 'warning', cure: 'Let NTP set the clocks of this machine and of the database\'s.' },

@@ -58,7 +58,7 @@ function checkKey (publicKey: KeyObject, algorithm: KeyAlgorithm, option: string
   if (type !== 'rsa') return
   // RFC 7518, 3.3.
   if (modulusLength < 2048) refuse(option, `has ${modulusLength} bits; at least 2048 are needed`)
-  // With the longest claims a token of 4096 bits just fits a cookie.
+  // With the longest claims of our own a token of 4096 bits just fits a cookie.
   if (modulusLength > 4096) refuse(option, `has ${modulusLength} bits; with more than 4096 a token does not fit a cookie`)
   if (publicExponent < 65537n || publicExponent % 2n === 0n) refuse(option, 'has a public exponent that is even, or less than 65537')
 }
