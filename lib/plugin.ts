@@ -86,7 +86,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   })
   const storage = settings.expireSessionsOnRestart ? forgetEarlierSessions(guarded) : guarded
 
-  const accessJwts = keyPairs === null ? await createJwts(app, keys.access, 'at+jwt') : createKeyPairJwts(keyPairs, 'at+jwt')
+  const accessJwts = keyPairs === null ? await createJwts(app, keys.access, 'at+jwt', settings.tokenHeader) : createKeyPairJwts(keyPairs, 'at+jwt', settings.tokenHeader)
   const tokens = createTokens({ access: accessJwts, refresh: await createJwts(app, keys.refresh, 'rt+jwt') }, settings)
   const oneTimeTokens = createOneTimeTokens(keys.hash)
   const path = routesPath(app, settings.appPath, settings.prefix)

@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto'
 import t from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import type { CookiePrincipal } from '../types/index.ts'
@@ -253,4 +253,25 @@ t.test('K5 an access token that another program has signed with the shared secre
   })) t.equal(await ask(change), 401, title)
   t.equal(await ask({ nbf: time - 5 }), 200)
   clock.advance(SECOND)
+})
+
+t.test('tokenHeader: access tokens have members of the host in their header, and another header is another token', async t => {
+  const secret = randomBytes(32)
+  const file = databaseFile(t)
+  const keys = [{ algorithm: 'ES256' as const, privateKey: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey }]
+  for (const more of [{}, { keys }]) {
+    const open = async (tokenHeader?: object) => (await createApp(t, { secret, storage: await sqliteStorage(file), ...more, ...(tokenHeader === undefined ? {} : { tokenHeader: tokenHeader as never }) })).app
+    const app = await open({ tenant: 'north', level: 2, beta: true })
+    const { access_token: token, refresh_token: refresh } = await granted({ app }, `ada${'keys' in more}@example.com`)
+    const headOf = (one: string) => JSON.parse(Buffer.from(one.split('.')[0]!, 'base64url').toString()) as object
+    t.match(headOf(token), { typ: 'at+jwt', tenant: 'north', level: 2, beta: true })
+    t.notMatch(headOf(refresh), { tenant: 'north' })
+    t.equal((await createApiClient(app, token).get('/private')).statusCode, 200)
+    const plain = await open()
+    t.equal((await createApiClient(plain, token).get('/private')).statusCode, 401)
+    t.equal((await byRefresh(plain, refresh)).statusCode, 200, 'its session goes on')
+  }
+  for (const header of [...['alg', 'typ', 'kid', 'jwk', 'jku', 'x5u', 'x5c', 'crit', 'zip', 'b64', 'enc'].map(name => ({ [name]: 'x' })), { a: {} }, { a: null }, { a: NaN }, [], null, 'x', { a: 'y'.repeat(300) }]) {
+    await t.rejects(createApp(t, { tokenHeader: header as never }), { code: 'FST_ACCOUNTS_OPTION_INVALID', message: /^Option "tokenHeader"/ }, JSON.stringify(header))
+  }
 })

@@ -137,7 +137,7 @@ t.test('every option refuses what makes no sense, at start, by its name and with
 const inspectBriefly = (options: object) => Object.entries(options).map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`).join(', ').slice(0, 100)
 
 t.test('null is not taken for an option that was left out', async t => {
-  const paths = ['issuer', 'audience', 'leeway', 'credentialOrder', 'bearer', 'expireSessionsOnRestart', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'refresh', 'csrf', 'cookies', 'cookies.sameSite', 'cookies.insecure', 'cookies.domain', 'cookies.names', 'cookies.names.access',
+  const paths = ['issuer', 'audience', 'leeway', 'tokenHeader', 'credentialOrder', 'bearer', 'expireSessionsOnRestart', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'refresh', 'csrf', 'cookies', 'cookies.sameSite', 'cookies.insecure', 'cookies.domain', 'cookies.names', 'cookies.names.access',
     'passwords', 'passwords.minLength', 'passwords.maxBytes', 'passwords.blocklist', 'passwords.maxQueue', 'passwords.argon2', 'passwords.argon2.memoryKiB', 'passwords.algorithm', 'passwords.verifyForeign', 'passwords.legacy', 'passwords.legacy.bcryptRounds', 'registration', 'registration.open', 'throttle', 'throttle.free', 'throttle.limit', 'rateLimit', 'rateLimit.max', 'rateLimit.maxSensitive', 'rateLimit.window', 'routes', 'routes.prefix', 'hooks', 'hooks.beforeLogin']
   for (const path of paths) {
     const options = path.split('.').reduceRight<unknown>((value, name) => ({ [name]: value }), null) as object

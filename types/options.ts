@@ -4,6 +4,7 @@ import type { Mailer, MailKind, MailMessage } from './mailer.ts'
 import type { Duration } from './policy.ts'
 import type { CredentialKind } from './principal.ts'
 import type { Storage } from './storage.ts'
+import type { TokenOptions } from './token-options.ts'
 
 /** A secret of at least 32 random bytes, as text or bytes; of an array the first signs and all verify. */
 export type Secret = string | Uint8Array | ReadonlyArray<string | Uint8Array>
@@ -155,18 +156,9 @@ export interface BasicOptions {
   readonly deprecated?: Date
 }
 
-export interface AccountsOptions {
+export interface AccountsOptions extends TokenOptions {
   /** The public URL of the application: cookie security, allowed origin, links in mail. Never taken from a header. */
   readonly appUrl: string
-  /**
-   * The `iss` of every token, as a text of at most 500 ASCII characters. A list: the first is written, all are good, so that nobody is
-   * logged out by a new one. @default appUrl
-   */
-  readonly issuer?: string | readonly string[]
-  /** The `aud` of every token, likewise. @default appUrl */
-  readonly audience?: string | readonly string[]
-  /** How long an access token is still taken after its end (RFC 7519, 4.1.4); at most a minute. @default 0 */
-  readonly leeway?: Duration
   /**
    * Of several credentials in one request the first kind of this list counts, and the others are not looked at; kinds that are not on
    * it come after. Left out: such a request is refused, as a proxy in front may have judged another one.

@@ -6,9 +6,10 @@ import type { Storage } from '../../types/storage.ts'
 import { DURATION_FORMAT, parseDuration } from '../duration.ts'
 import { describeSecrets } from '../tokens/secret-facts.ts'
 import type { KeyPair } from '../tokens/key-pairs.ts'
+import type { TokenHeader } from '../tokens/jwt.ts'
 import { createKeyRing, type KeyRing } from '../tokens/secrets.ts'
 import { resolveBasic, type BasicSettings } from './basic.ts'
-import { claimList, resolveLeeway } from './claims.ts'
+import { claimList, resolveLeeway, resolveTokenHeader } from './claims.ts'
 import { resolveCookies, type CookieSettings } from './cookies.ts'
 import { resolveKeys } from './keys.ts'
 import { resolveMail, type MailSettings } from './mail.ts'
@@ -25,6 +26,7 @@ export interface Settings {
   readonly issuers: readonly string[]
   readonly audiences: readonly string[]
   readonly leeway: number
+  readonly tokenHeader: TokenHeader
   /** `null`: a request with several credentials is refused. */
   readonly credentialOrder: readonly CredentialKind[] | null
   readonly appPath: string
@@ -66,7 +68,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
   checkMembers(options, '')
   // Defaults stand in for what is left out, not for null.
   const {
-    sessionTtl = '365d', maxSessions = 100, refresh = 'transparent', csrf = 'standard', protect = 'none', leeway = 0, bearer = true, expireSessionsOnRestart = false,
+    sessionTtl = '365d', maxSessions = 100, refresh = 'transparent', csrf = 'standard', protect = 'none', leeway = 0, tokenHeader = {}, bearer = true, expireSessionsOnRestart = false,
     cookies = {}, passwords = {}, registration = {}, throttle = {}, rateLimit = {}, routes = {}, hooks = {}
   } = options
   const url = parseAppUrl(options.appUrl)
@@ -81,6 +83,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
     issuers: claimList(options.issuer, appUrl, 'issuer'),
     audiences: claimList(options.audience, appUrl, 'audience'),
     leeway: resolveLeeway(leeway),
+    tokenHeader: resolveTokenHeader(tokenHeader),
     appPath: trimSlash(url.pathname),
     keys: createKeyRing(options),
     keyPairs: resolveKeys(options.keys),

@@ -4,7 +4,7 @@ import { FST_ACCOUNTS_OPTION_INVALID } from '../errors.ts'
 
 /** Every option, and of a group of options every member. A name that is not here is refused: most are typing errors. */
 const KNOWN = {
-  '': ['appUrl', 'issuer', 'audience', 'leeway', 'credentialOrder', 'secret', 'secrets', 'keys', 'storage', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'maxSessions', 'refresh', 'cookies', 'csrf', 'passwords', 'mailer', 'mail', 'links', 'registration', 'bearer', 'personalTokens', 'basic', 'throttle', 'rateLimit', 'routes', 'protect', 'expireSessionsOnRestart', 'hooks'],
+  '': ['appUrl', 'issuer', 'audience', 'leeway', 'tokenHeader', 'credentialOrder', 'secret', 'secrets', 'keys', 'storage', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'maxSessions', 'refresh', 'cookies', 'csrf', 'passwords', 'mailer', 'mail', 'links', 'registration', 'bearer', 'personalTokens', 'basic', 'throttle', 'rateLimit', 'routes', 'protect', 'expireSessionsOnRestart', 'hooks'],
   secrets: ['access', 'refresh', 'hash', 'session'],
   cookies: ['domain', 'sameSite', 'names', 'insecure'],
   'cookies.names': ['access', 'refresh', 'device'],
