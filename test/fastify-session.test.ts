@@ -1,7 +1,7 @@
 import type { LightMyRequestResponse } from 'fastify'
 import t from 'tap'
 import { OTHER_PASSWORD, PASSWORD } from './support/app.ts'
-import type { Client } from './support/client.ts'
+import { createClient, type Client } from './support/client.ts'
 import { COOKIE, createShop, put, seenBy, visitOf } from './support/host-sessions.ts'
 
 const EMPTY = { cart: [], seen: null, owner: null }
@@ -170,6 +170,16 @@ t.test('a personal token makes no session belong to anybody', async t => {
   const headers = { authorization: `Bearer ${token}` }
   t.equal((await script.get('/orders', headers)).json().owner, null)
   t.strictSame((await visitOf(script)).cart, ['tea'])
+})
+
+t.test('where the order of credentials lets a token decide, the cookie beside it makes no session belong to its user', async t => {
+  const { app, person } = await createShop(t, { accounts: { credentialOrder: ['personal-token', 'cookie'] } })
+  const [ada, owner] = [await person(), await person()]
+  const { token } = (await app.accounts.personalTokens.create(owner.id, { name: 'script', context: 'server' }))!
+  const { accounts_access: access, accounts_refresh: refresh } = ada.browser.cookies
+  const visitor = createClient(app, { accounts_access: access!, accounts_refresh: refresh! })
+  t.equal((await visitor.get('/orders', { authorization: `Bearer ${token}` })).json().owner, null)
+  t.match((await visitOf(visitor, '/orders')).owner, { userId: ada.id })
 })
 
 t.test('over sockets, of requests that a page sends at once while its visitor signs in none gets the cart lost or a login undone', async t => {

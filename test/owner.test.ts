@@ -31,6 +31,7 @@ t.test('F6 the legacy credentials prove who makes the first account: the owner, 
   t.strictSame([await isClaimed(), await owners()], [true, [ADA.email]])
   const second = await claim({ ...ADA, email: 'bob@example.com' }, basic(LEGACY.username, LEGACY.password))
   t.match([second.statusCode, second.json()], [409, { code: 'FST_ACCOUNTS_OWNER_EXISTS' }])
+  t.equal((await claim({ email: 'bob@example.com', password: 'short' }, basic(LEGACY.username, LEGACY.password))).statusCode, 409, 'nothing of it is looked at any more')
   t.match(events.take().find(({ name }) => name === 'owner.claimed'), { userId: made.json<{ user: { id: string } }>().user.id })
   t.equal(await app.accounts.owner.setupCode(), null, 'there is no code where there are legacy credentials')
 })

@@ -7,6 +7,8 @@ import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { migratePostgres, postgresStorage } from '../lib/adapters/kysely/index.ts'
 import { startWorker } from './support/processes.ts'
+import { samplePersonalToken, sampleUser } from '../lib/testing/samples.ts'
+import { databaseUrl, schemaName } from './support/postgres.ts'
 import { realTime, startServer, countConnections } from './support/postgres-server.ts'
 import { freePort } from './services/free-port.js'
 
@@ -108,7 +110,7 @@ t.test('a storage in PostgreSQL is opened', async t => {
       const storages = await Promise.all(Array.from({ length: 6 }, async () => await postgresStorage(server.url, { schema })))
       t.ok(storages.every(({ feed }) => feed.isCurrent()))
       const [{ steps }] = await query<{ steps: string }>(`select count(*) as steps from ${schema}.accounts_migrations`) as [{ steps: string }]
-      t.equal(Number(steps), 6)
+      t.equal(Number(steps), 7)
       await Promise.all(storages.map(async storage => await storage.close()))
     }
   })
@@ -118,4 +120,17 @@ t.test('a storage in PostgreSQL is opened', async t => {
     const workers = await Promise.all(Array.from({ length: 4 }, async () => await startWorker(t, 'liveness-worker', { url: server.url, schema: 'processes' }, secret)))
     t.strictSame(await Promise.all(workers.map(async worker => await worker.ask('isCurrent'))), [true, true, true, true])
   })
+})
+
+t.test('verbs rest on read committed, also in a database whose transactions see less by default', async t => {
+  const schema = schemaName(t)
+  const url = new URL(databaseUrl())
+  url.searchParams.set('options', '-c default_transaction_isolation=repeatable\\ read')
+  const storage = await postgresStorage(url.href, { schema })
+  t.teardown(async () => { await storage.close() })
+  const owners = await Promise.all(Array.from({ length: 16 }, async (_, index) => await storage.users.createFirstOwner!(sampleUser({ emailKey: `racer${index}@example.com`, email: `racer${index}@example.com`, roles: ['owner'] }))))
+  t.equal(owners.filter(owner => typeof owner !== 'string').length, 1)
+  const { id: userId } = owners.find(owner => typeof owner !== 'string') as { id: string }
+  const made = await Promise.all(Array.from({ length: 16 }, async () => await storage.personalTokens!.create(samplePersonalToken({ userId }), 3)))
+  t.equal(made.filter(outcome => outcome === 'created').length, 3)
 })
