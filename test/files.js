@@ -3,16 +3,13 @@
 // which takes longer than most of the tests do: here the processes run what the compiler made of the tests
 // (tsconfig.test.json), without any hook.
 import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { t } from 'tap'
 
 const COMPILED = '.tap/compiled'
 const TIMEOUT_SECONDS = 120
 // nothing is skipped in silence
 const SETTINGS = { TAP_TIMEOUT: String(TIMEOUT_SECONDS), TAP_FAIL_SKIP: '1', TAP_FAIL_TODO: '1' }
-
-/** They begin first, so that nothing long is left for the end. */
-const LONGEST = ['command.users', 'outbox.crash', 'storage.crash', 'package']
 
 /** Tests of behaviour whose subject is what the storage keeps: they run on SQLite, then once more on PostgreSQL. */
 const ON_POSTGRES_TOO = [
@@ -28,14 +25,14 @@ if (given.length > 0) given.forEach(file => run(file))
 else runAll()
 
 function runAll () {
-  const names = readdirSync('test').filter(file => file.endsWith('.test.ts')).map(file => file.slice(0, -'.test.ts'.length))
-  for (const name of new Set([...LONGEST, ...names])) run(`test/${name}.test.ts`)
+  for (const file of readdirSync('test')) if (file.endsWith('.test.ts')) run(`test/${file}`)
+  // None of them takes long, so that at the end none is waited for.
   for (const name of ON_POSTGRES_TOO) run(`test/${name}.test.ts`, { TEST_STORAGE: 'postgres' })
 }
 
 // NODE_OPTIONS is where tap itself puts such a hook.
 function run (file, env = {}) {
-  const script = join(COMPILED, file.replace(/\.ts$/, '.js'))
+  const script = join(COMPILED, relative('.', file).replace(/\.ts$/, '.js'))
   void t.spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, '--enable-source-maps', script], {
     name: env.TEST_STORAGE ? `${file} on ${env.TEST_STORAGE}` : file,
     at: null,

@@ -99,13 +99,13 @@ t.test('a storage in PostgreSQL is opened', async t => {
         await query(`drop schema other${name} cascade`)
       }
     })
-    for (let round = 0; round < 10; round++) await t.resolves(postgresStorage(server.url, { schema: `among${round}` }).then(async storage => await storage.close()))
+    for (let round = 0; round < 6; round++) await t.resolves(postgresStorage(server.url, { schema: `among${round}` }).then(async storage => await storage.close()))
     over.abort()
     await Promise.all(others)
   })
 
   t.test('many that start at once on an empty database all start', async t => {
-    for (let round = 0; round < 8; round++) {
+    for (let round = 0; round < 4; round++) {
       const schema = `empty${round}`
       const storages = await Promise.all(Array.from({ length: 6 }, async () => await postgresStorage(server.url, { schema })))
       t.ok(storages.every(({ feed }) => feed.isCurrent()))
