@@ -55,6 +55,12 @@ export default [
       ]
     }
   },
+  {
+    files: ['test/**/*.ts'],
+    rules: {
+      'no-restricted-syntax': ['error', { selector: 'CallExpression[callee.name="join"] > MemberExpression[property.name="dirname"] + Literal[value=/^\\.\\./]', message: 'Tests run as compiled, in another folder: ROOT of test/support/root.ts is that of the package' }]
+    }
+  },
   { files: ['lib/clock.ts', 'lib/random.ts'], rules: { 'no-restricted-syntax': 'off' } },
   ...directions,
   { files: ['types/**/*.ts'], rules: { 'no-restricted-imports': ['error', { patterns: [{ regex: '^\\.\\./', message: 'types/ holds contracts only and imports nothing of lib/' }] }] } }

@@ -6,9 +6,8 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { PASSWORD } from './support/app.ts'
 import { createClient } from './support/client.ts'
+import { ROOT } from './support/root.ts'
 import { freePort } from './services/free-port.js'
-
-const ROOT = join(import.meta.dirname, '..')
 
 /** The example opens its file before it is told of another storage. */
 const folder = mkdtempSync(join(tmpdir(), 'accounts-keys-'))

@@ -9,8 +9,8 @@ import { createClient, type Client } from './support/client.ts'
 import { HOUR, holdClock } from './support/clock.ts'
 import { startProvider, type OpenIdProvider } from './support/provider.js'
 import type { Accounts } from '../types/index.ts'
+import { ROOT } from './support/root.ts'
 
-const ROOT = join(import.meta.dirname, '..')
 const APP_URL = 'http://localhost:3000'
 const ADA = 'ada@example.com'
 

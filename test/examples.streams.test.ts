@@ -10,10 +10,10 @@ import { OTHER_PASSWORD, PASSWORD, databaseFile } from './support/app.ts'
 import { createClient, type Client } from './support/client.ts'
 import { HOUR, holdClock, MINUTE } from './support/clock.ts'
 import { startWorker } from './support/processes.ts'
+import { ROOT } from './support/root.ts'
 import { openSocket, openStream, shake, type OpenSocket, type OpenStream } from './support/sockets.ts'
 import type { AccountsOptions } from '../types/index.ts'
 
-const ROOT = join(import.meta.dirname, '..')
 const BOUND_MS = 1000
 
 /** The example opens its file before it is told of another storage. */
