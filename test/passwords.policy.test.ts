@@ -188,7 +188,7 @@ t.test('P-14 no route knows of hints, secret questions or expiring passwords', a
   const names = new Set(routes.flatMap(({ url, schema }) => [...url.split('/'), ...memberNames(schema)]))
   t.ok(names.has('newPassword') && names.has('register'), 'paths and members of bodies and answers are among the names')
   t.strictSame([...names].filter(name => /hint|question|answer|secret|maiden|pet|expire.*password|password.*(expire|age|changed)|mustchange/i.test(name)), [])
-  t.strictSame([...names].filter(name => /expire/i.test(name)).sort(), ['expiresAt', 'idleExpiresAt'], 'only sessions expire')
+  t.strictSame([...names].filter(name => /expire/i.test(name)).sort(), ['expiresAt', 'expires_in', 'idleExpiresAt'], 'only sessions and tokens expire')
 })
 
 /** Every name of a member that a JSON schema describes, at whatever depth. */
