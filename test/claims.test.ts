@@ -132,7 +132,7 @@ t.test('the hook "verifyToken" may refuse a token that is good: 401, asked once 
   const clock = holdClock(t)
   const seen: string[] = []
   let answer: (plan: string | undefined) => unknown = plan => plan === 'gold'
-  const { app } = await createApp(t, {
+  const { app, storage } = await createApp(t, {
     hooks: {
       claims: ({ user }) => ({ plan: user.email.split('@')[0]! }),
       verifyToken: [
@@ -153,6 +153,10 @@ t.test('the hook "verifyToken" may refuse a token that is good: 401, asked once 
   const refused = await browser.get('/private')
   t.strictSame([refused.statusCode, refused.headers['set-cookie']], [401, undefined])
   t.match(seen.splice(0), ['cookie tin@example.com tin'])
+  const { generation, id } = (await storage.sessions.listForUser((await app.accounts.users.findByEmail('tin@example.com'))!.id, new Date())).at(0)!
+  clock.advance(MINUTE)
+  await browser.get('/private')
+  t.equal((await storage.sessions.find(id))?.generation, generation, 'and nothing is traded for it')
   clock.advance(HOUR)
   t.equal((await browser.get('/private')).statusCode, 401, 'nor is one that was just renewed')
   for (const [value, statusCode] of [[1, 401], ['true', 401], [undefined, 401]] as const) {

@@ -47,6 +47,7 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
   async function examine (token: string, refreshToken: string | null, request: FastifyRequest, reply: FastifyReply, demand: Demand): Promise<CookiePrincipal | null> {
     const found = await verdicts.examine(token, demand)
     if (typeof found === 'object') return accept(found, request)
+    if (found === 'refused') throw new FST_ACCOUNTS_TOKEN_INVALID()
     // Expired, of a session that is over (an answer that came late may have left it beside a newer refresh cookie), or signed with a key
     // that is gone: the refresh cookie says who calls, and changing keys logs nobody out.
     const renewed = await renew(refreshToken, request, reply)

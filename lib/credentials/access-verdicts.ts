@@ -20,8 +20,8 @@ export interface Verdict<Proved extends SessionPrincipal> {
   readonly principal: Proved
 }
 
-/** Why an access token proves nothing; `over`: its session has ended. */
-type Fault = 'invalid' | 'expired' | 'over'
+/** Why an access token proves nothing; `over`: its session has ended, `refused`: by a hook of the host's. */
+type Fault = 'invalid' | 'expired' | 'over' | 'refused'
 
 /** What this process knows of access tokens that come in one way. */
 export interface AccessVerdicts<Proved extends SessionPrincipal> {
@@ -56,7 +56,7 @@ export function createAccessVerdicts<Proved extends SessionPrincipal> (via: Prov
       const standing = await liveness.resolve(sid, sub, demand)
       if (standing === null) return 'over'
       const principal = createPrincipal(standing, claims, goodUntil)
-      for (const verify of hooks.verifyToken) if (await ask(() => verify(principal)) !== true) return 'invalid'
+      for (const verify of hooks.verifyToken) if (await ask(() => verify(principal)) !== true) return 'refused'
       const verdict = { generation: gen, expiresAt: goodUntil, standing, principal }
       // The oldest falls out: to verify it again costs less than to keep book of who was seen last.
       if (verdicts.size >= capacity) verdicts.delete(verdicts.keys().next().value!)
