@@ -3,7 +3,7 @@ interface Locks {
 }
 
 /** A tab that has gone to sleep must not keep the others from what they do. */
-const LONGEST_WAIT_MS = 10_000
+const LONGEST_WAIT_MS = 5_000
 
 /**
  * Do something while no other tab does the same, where the browser can tell (Web Locks). Where it can't, or a tab takes too
