@@ -121,7 +121,7 @@ t.test('in a browser: the page of the example signs up, stays signed in, ends se
   t.strictSame(problems, [], 'nothing broke the content security policy, nothing else went wrong')
 })
 
-t.test('S-I5 in a browser: two tabs that ask often at once across the end of the access cookie refresh once each, one after the other', async t => {
+t.test('S-I5 in a browser: two tabs that ask often at once across the end of the access cookie refresh once each at most, one after the other', async t => {
   const { url, refreshes } = await startSite(t)
   const context = await openContext(t)
   const first = await context.newPage()
@@ -132,7 +132,8 @@ t.test('S-I5 in a browser: two tabs that ask often at once across the end of the
   await endAccessCookie(context)
   Object.assign(refreshes, { count: 0, most: 0 })
   t.strictSame(await Promise.all([askAtOnce(first, 20), askAtOnce(second, 20)]), [Array(20).fill(200), Array(20).fill(200)])
-  t.strictSame(refreshes, { count: 2, running: 0, most: 1 })
+  t.match(refreshes, { running: 0, most: 1 })
+  t.ok(refreshes.count <= 2)
   t.strictSame([await readable(first), await readable(second)], [NOTHING, NOTHING])
 })
 
