@@ -63,6 +63,7 @@ const { sqliteStorage } = require('fastify-accounts/kysely')
 if (typeof require('fastify-accounts/nodemailer').nodemailerMailer !== 'function') process.exit(1)
 if (typeof require('fastify-accounts/fastify-session').sessionStore !== 'function') process.exit(1)
 if (typeof require('fastify-accounts/testing').authAs !== 'function') process.exit(1)
+if (typeof require('fastify-accounts/client').createClient().fetch !== 'function') process.exit(1)
 void (async () => {${BODY}})()`), '{"hello":"ada@example.com"}')
 })
 
@@ -71,6 +72,7 @@ t.test('it works in an empty project from TypeScript, with fields of the host\'s
 import session from '@fastify/session'
 import Fastify from 'fastify'
 import accounts, { optionsFromEnv, type AccountsOptions, type Principal } from 'fastify-accounts'
+import { createBearerClient, type UserAnswer } from 'fastify-accounts/client'
 import { sessionStore } from 'fastify-accounts/fastify-session'
 import { sqliteStorage } from 'fastify-accounts/kysely'
 import { nodemailerMailer } from 'fastify-accounts/nodemailer'
@@ -98,6 +100,8 @@ app.post('/sso', async (request, reply) => {
   const { expiresAt } = await reply.signIn({ id: 'x' })
   return { until: expiresAt.toISOString(), cart: request.session.cart, user: request.session.accountSession?.userId }
 })
+const answer: UserAnswer = await createBearerClient({ url: 'http://localhost:3000' }).me()
+console.log(answer.user.email)
 // @ts-expect-error: no such kind of credential
 app.guard({ via: 'telepathy' })
 `)
@@ -108,6 +112,35 @@ app.guard({ via: 'telepathy' })
   t.ok(files.length > 30, 'the declarations of the package among them')
   const faults = [...compiler.getOptionsDiagnostics(), ...compiler.getGlobalDiagnostics(), ...files.flatMap(file => [...compiler.getSyntacticDiagnostics(file), ...compiler.getSemanticDiagnostics(file)])]
   t.strictSame(faults.map(({ file, messageText }) => `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`), [])
+})
+
+t.test('the client is typed in a bundled page that knows nothing of Node, and needs no other package to run', async t => {
+  writeFileSync(join(project, 'page.ts'), `
+import { AccountsError, createBearerClient, createClient, type SignedInAnswer } from 'fastify-accounts/client'
+
+declare module 'fastify-accounts/client' {
+  interface User { readonly plan: 'free' | 'paid' }
+}
+
+const accounts = createClient()
+export async function enter (email: string, password: string): Promise<'free' | 'paid'> {
+  const { user, session }: SignedInAnswer = await accounts.login({ email, password }, { signal: AbortSignal.timeout(5000) })
+  const response: Response = await accounts.fetch('/hello', { method: 'POST', body: new FormData() })
+  document.title = session.expiresAt + response.status
+  return user.plan
+}
+export const isLater = (error: unknown): boolean => error instanceof AccountsError && error.code === 'FST_ACCOUNTS_BUSY' && error.retryAfter !== null
+export const api = createBearerClient({ url: 'https://app.example.com', fetch, save: token => { console.log(token?.length) } })
+// @ts-expect-error: a member that no route takes
+void accounts.login({ email: 'a@b.c', pasword: 'x' })
+`)
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: { noEmit: true, strict: true, skipLibCheck: true, target: 'es2022', lib: ['es2022', 'dom', 'dom.iterable'], types: [], module: 'esnext', moduleResolution: 'bundler' }, files: ['page.ts'] }))
+  await t.resolves(run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.'], { cwd: project, env: { ...process.env, NODE_OPTIONS: '' } }).catch((error: { stdout: string }) => { throw new TypeError(error.stdout) }))
+  const bare = mkdtempSync(join(tmpdir(), 'accounts-page-'))
+  t.teardown(() => { rmSync(bare, { recursive: true, force: true }) })
+  cpSync(installed, join(bare, 'node_modules/fastify-accounts'), { recursive: true })
+  writeFileSync(join(bare, 'page.mjs'), "import { createClient } from 'fastify-accounts/client'\nconsole.log(Object.keys(createClient()).length > 10)")
+  t.equal((await run(process.execPath, ['page.mjs'], { cwd: bare, env: { ...process.env, NODE_OPTIONS: '' } })).stdout, 'true\n', 'without any other package')
 })
 
 t.test('without any optional package it can be imported, and what a variable needs is named', async t => {

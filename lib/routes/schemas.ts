@@ -87,7 +87,7 @@ export const SessionsAnswer = Type.Object({
     current: Type.Boolean()
   }))
 })
-const OrNull = (schema: TSchema) => Type.Union([schema, Type.Null()])
+const OrNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
 
 const PersonalTokenFields = {
   id: Type.String(),
