@@ -68,7 +68,7 @@ async function createPair (t: Test) {
 
 t.test('F-18 two servers on one database send each mail once', async t => {
   const { servers, smtp, sent } = await createPair(t)
-  const emails = Array.from({ length: 80 }, (_, index) => `user${index}@example.com`)
+  const emails = Array.from({ length: 40 }, (_, index) => `user${index}@example.com`)
   const ids = await Promise.all(emails.map(async email => (await servers[0].app.accounts.users.create({ email, emailVerified: true })).id))
   const answers = await Promise.all(emails.map(async (email, index) => (await servers[index % 2]!.client().post('/auth/password/forgot', { email })).statusCode))
   t.strictSame([...new Set(answers)], [202])
@@ -77,7 +77,7 @@ t.test('F-18 two servers on one database send each mail once', async t => {
   await until(() => smtp.messages.length >= emails.length, 30_000)
   await until(async () => (await Promise.all(ids.map(async id => await servers[0].storage.outbox!.listForUser(id)))).flat().length === 0)
   t.strictSame(smtp.messages.map(({ to }) => to[0]).toSorted(), emails.toSorted())
-  t.equal(new Set(smtp.messages.map(({ headers }) => headers['message-id']![0])).size, 80)
+  t.equal(new Set(smtp.messages.map(({ headers }) => headers['message-id']![0])).size, emails.length)
   t.ok(sent.every(count => count > 0), `${sent[0]} by the one, ${sent[1]} by the other`)
 })
 

@@ -14,7 +14,7 @@ import { guardStorage } from '../lib/storage.ts'
 import { createKeyRing } from '../lib/tokens/secrets.ts'
 import type { AccountsOptions, Storage } from '../types/index.ts'
 import { createApp, openStorage, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
-import { DAY, holdClock, HOUR, MINUTE, SECOND } from './support/clock.ts'
+import { DAY, holdClock, HOUR, MINUTE, SECOND, stopClock } from './support/clock.ts'
 import { createCountedPasswords } from './support/counting-hasher.ts'
 import { listen } from './support/events.ts'
 import { tapStorage } from './support/tapped-storage.ts'
@@ -157,7 +157,7 @@ t.test('A-03 who fails 100 times from 50 networks locks strangers out, and not t
 })
 
 t.test('A-01 A-08 too many attempts look the same to the byte, whoever the account is, or is not', async t => {
-  const clock = holdClock(t)
+  const clock = stopClock(t)
   const { client, fail, login } = await createAda(t)
   const eve = client()
   await eve.post('/auth/register', { email: 'eve@example.com', password: PASSWORD })
