@@ -142,7 +142,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const personalToken = personal === null ? null : createPersonalToken({ ...personal, storage, changes, signals, hooks, capacity: CAPACITY })
   const basic = basicDuties === null ? null : createBasic({ ...basicDuties, storage, changes, signals, originGuard, hooks, capacity: CAPACITY })
   const isPersonalToken = (token: string) => personal?.personalTokens.isMeant(token) === true
-  const bearer = settings.bearer ? createBearer({ tokens, liveness, activity, signals, hooks, isPersonalToken, capacity: CAPACITY }) : null
+  const bearer = settings.bearer ? createBearer({ tokens, liveness, activity, signals, hooks, isPersonalToken, isFirst: settings.credentialOrder?.includes('bearer') === true, capacity: CAPACITY }) : null
   const credentials = inOrder([accessCookie, bearer, personalToken, basic].filter(credential => credential !== null), settings.credentialOrder)
   const guards = createGuards(credentials, { scopes: settings.personalTokens?.scopes ?? null, isOrdered: settings.credentialOrder !== null }, hooks)
   const guard = (policy: Policy = {}) => guards.make(policy, 'Policy')

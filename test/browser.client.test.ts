@@ -11,12 +11,12 @@ import accounts from '../lib/index.ts'
 import type { AccountsOptions } from '../types/index.ts'
 import { freePort } from './services/free-port.js'
 import { PASSWORD } from './support/app.ts'
+import { ROOT } from './support/root.ts'
 import { tapStorage } from './support/tapped-storage.ts'
 
 const executablePath = process.env.TEST_CHROMIUM
 if (executablePath === undefined) throw new TypeError('TEST_CHROMIUM is not set: run the tests with "npm test"')
 
-const ROOT = join(import.meta.dirname, '..')
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 const browser = await chromium.launch({ executablePath, args: FLAGS })
 t.teardown(async () => { await browser.close() })

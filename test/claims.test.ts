@@ -220,7 +220,7 @@ t.test('credentialOrder: of several credentials the first of the list counts; wi
     t.equal((await browser.get('/who', { authorization: `Bearer ${token}` })).body, first === 'token' ? 'personal-token' : 'cookie')
     t.equal((await browser.get('/cookie', { authorization: `Bearer ${bearer}` })).body, 'cookie')
     t.equal((await browser.get('/who')).body, 'cookie')
-    t.equal((await browser.get('/who', { authorization: 'Bearer garbage' })).body, 'cookie', 'what is nobody\'s does not stand in the way of a cookie')
+    t.equal((await browser.get('/who', { authorization: 'Bearer garbage' })).statusCode, first === 'bearer' ? 401 : 200, 'what is nobody\'s stands in the way of a cookie only where bearer tokens go first')
     t.equal((await browser.get('/who', { authorization: `Bearer ${bearer.slice(0, -4)}AAAA` })).statusCode, first === 'bearer' ? 401 : 200)
   }
   for (const order of [['basic'], ['cookie', 'cookie'], ['session'], [], 'cookie', null]) {

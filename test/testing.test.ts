@@ -90,6 +90,14 @@ t.test('authAs makes a bearer token, with claims of the sign-in', async t => {
   t.strictSame((await app.inject({ url: '/claims', headers })).json(), { tenant: 'north' })
 })
 
+t.test('authAs takes nothing that it does not know: a typing error lets no test pass', async t => {
+  const { app } = await createApp(t)
+  const wrong = authAs as (app: unknown, somebody: unknown, options?: unknown) => Promise<unknown>
+  for (const [somebody, options, message] of [
+    [{ email: EMAIL, role: 'editor' }, {}, /"role"/], [{ email: EMAIL }, { via: 'bearrer' }, /"bearrer"/], [{ email: EMAIL }, { claim: {} }, /"claim"/], [EMAIL, {}, /objects/], [null, {}, /objects/], [{ email: EMAIL }, null, /objects/]
+  ] as const) await t.rejects(wrong(app, somebody, options), { name: 'AssertionError', message })
+})
+
 t.test('authAs makes a personal token with the fields that are given', async t => {
   const { app } = await createApp(t, {}, addRoutes)
   const status = async (method: 'GET' | 'DELETE', headers: Record<string, string>) => (await app.inject({ method, url: '/reports', headers })).statusCode

@@ -36,7 +36,7 @@ export interface SignInOptions {
    */
   readonly authenticatedAt?: Date
   /** What all access tokens of this session say beyond our own claims, until it ends; those of the hook `claims` go before. */
-  readonly claims?: AccountsClaims
+  readonly claims?: Partial<AccountsClaims>
 }
 
 /** A session just begun, with the tokens that prove it. The tokens are secrets. */

@@ -88,7 +88,7 @@ export interface AccountsHooks {
    * What an access token is to say beyond our own claims (RFC 7519, 4.3), asked whenever one is made. Awaited; of several hooks the last
    * says. A rejection fails the request, with the error's own status if that is 4xx: a client that was refreshing just tries again.
    */
-  claims: (state: ClaimsState) => AccountsClaims | null | undefined | Promise<AccountsClaims | null | undefined>
+  claims: (state: ClaimsState) => Partial<AccountsClaims> | null | undefined | Promise<Partial<AccountsClaims> | null | undefined>
   /**
    * An access token has been verified and its session is live: awaited, once for each token and process, anything but `true` is 401. A
    * rejection fails the request. For what may change from request to request there is `authorize`.

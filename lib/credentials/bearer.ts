@@ -12,11 +12,13 @@ export interface BearerDependencies extends AccessVerdictsDependencies {
   readonly activity: Activity
   /** Those share the scheme. */
   readonly isPersonalToken: (token: string) => boolean
+  /** Whether the host has said that this kind goes first: then what is no token of ours is a bad one, also beside a cookie. */
+  readonly isFirst: boolean
 }
 
 /** An access token in the `Authorization` header (RFC 6750, 2.1). No browser sends it by itself, so pages of other origins can't use it. */
 export function createBearer (dependencies: BearerDependencies): Credential {
-  const { tokens, activity, isPersonalToken } = dependencies
+  const { tokens, activity, isPersonalToken, isFirst } = dependencies
   const verdicts = createAccessVerdicts<BearerPrincipal>('bearer', dependencies)
 
   return {
@@ -40,7 +42,7 @@ export function createBearer (dependencies: BearerDependencies): Credential {
   /** Told by its head, to the byte; whether it is good is another question. */
   function readOurs (request: FastifyRequest): string | null {
     const token = readBearer(request)
-    return token !== null && tokens.isAccess(token) ? token : null
+    return token !== null && (tokens.isAccess(token) || (isFirst && !isPersonalToken(token))) ? token : null
   }
 
   function accept ({ standing, generation, principal }: Verdict<BearerPrincipal>): BearerPrincipal {

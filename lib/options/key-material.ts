@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, KeyObject, type JsonWebKey } from 'node:crypto'
-import type { KeyAlgorithm } from '../../types/keys.ts'
+import type { Jwk, KeyAlgorithm } from '../../types/keys.ts'
 import { refuse } from './members.ts'
 
 type Kind = 'private' | 'public'
@@ -20,7 +20,7 @@ export function readKey (material: unknown, kind: Kind, algorithm: KeyAlgorithm,
   return refuse(option, `must be PEM, a JWK or a KeyObject, not ${material === null ? 'null' : typeof material}`)
 }
 
-export const isJwk = (material: unknown): material is JsonWebKey => typeof material === 'object' && material !== null && 'kty' in material
+export const isJwk = (material: unknown): material is Jwk => typeof material === 'object' && material !== null && 'kty' in material
 
 const NOUNS = { private: 'private', public: 'public', secret: 'symmetric' }
 const OTHER = { private: 'public', public: 'private' } as const
@@ -39,7 +39,7 @@ function readPem (given: string, kind: Kind, option: string): KeyObject {
   return parse(() => kind === 'private' ? createPrivateKey(pem) : createPublicKey(pem), option)
 }
 
-function readJwk (jwk: JsonWebKey, kind: Kind, algorithm: KeyAlgorithm, option: string): KeyObject {
+function readJwk (jwk: Jwk, kind: Kind, algorithm: KeyAlgorithm, option: string): KeyObject {
   const { kty, alg, use, key_ops: operations, d: secret, ...rest } = jwk
   const found = kty === 'oct' ? 'symmetric' : secret === undefined ? 'public' : 'private'
   if (found !== kind) refuse(option, `is a ${found} key`)
@@ -47,8 +47,8 @@ function readJwk (jwk: JsonWebKey, kind: Kind, algorithm: KeyAlgorithm, option: 
   if (use !== undefined && use !== 'sig') refuse(`${option}.use`, 'is not "sig"')
   const operation = kind === 'private' ? 'sign' : 'verify'
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes(operation))) refuse(`${option}.key_ops`, `has no "${operation}"`)
-  if (kind === 'public') return parse(() => createPublicKey({ key: jwk, format: 'jwk' }), option)
-  const key = parse(() => createPrivateKey({ key: jwk, format: 'jwk' }), option)
+  if (kind === 'public') return parse(() => createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' }), option)
+  const key = parse(() => createPrivateKey({ key: jwk as JsonWebKey, format: 'jwk' }), option)
   // Node takes the public part of an Ed25519 key from the private one, whatever stands beside it.
   const publicKey = parse(() => createPublicKey({ key: { kty, ...rest } as JsonWebKey, format: 'jwk' }), option)
   return createPublicKey(key).equals(publicKey) ? key : refuse(option, 'has a public part that does not belong to it')

@@ -170,7 +170,7 @@ export const BearerAnswer = Type.Object({
   access_token: Type.String(),
   token_type: Type.Literal('Bearer'),
   expires_in: Type.Integer({ description: 'Seconds' }),
-  refresh_token: Type.Optional(Type.String({ description: 'In place of the one before; left out: that one stays good' }))
+  refresh_token: Type.Optional(Type.String({ description: 'In place of the one before, or the same once more' }))
 })
 export const Revoked = Type.Object({}, { description: 'It is of no use any more' })
 

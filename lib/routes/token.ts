@@ -65,13 +65,14 @@ export function addToken (scope: FastifyInstance, { login, readSession }: NonNul
   async function trade (token: string, request: FastifyRequest, reply: FastifyReply): Promise<Tokens> {
     const refreshed = await refresh(token, request)
     reply.header('accounts-refresh', refreshed.outcome)
-    return answerTokens(refreshed)
+    // Within the window the presented one stays good: said in so many words, as clients put what they get in place of what they have.
+    return { refresh_token: token, ...answerTokens(refreshed) }
   }
 }
 
 type Tokens = Static<typeof BearerAnswer>
 
-/** RFC 6749, 5.1. Without a refresh token the one that the client has is to be kept (RFC 6749, 6). */
+/** RFC 6749, 5.1. */
 export function answerTokens ({ access, refresh }: Pick<Issued<Minted | null>, 'access' | 'refresh'>): Tokens {
   return {
     access_token: access.token,

@@ -34,10 +34,20 @@ export type AuthOptions = SessionAuth | PersonalTokenAuth
  * @throws an AssertionError if there is no such user, or a disabled one
  */
 export async function authAs (app: AppUnderTest, somebody: Somebody, options: AuthOptions = {}): Promise<Record<string, string>> {
+  refuseUnknown(somebody, 'id' in Object(somebody) ? null : ['email', 'roles'])
+  refuseUnknown(options, options?.via === 'personal-token' ? null : ['via', 'authenticatedAt', 'claims'])
   await app.ready()
   const { accounts } = app
   const { id } = await find(accounts, somebody)
   return options.via === 'personal-token' ? await byPersonalToken(accounts, id, options) : await bySession(accounts, id, options)
+}
+
+/** A typing error would make a test pass for the wrong reason. */
+function refuseUnknown (given: object, known: readonly string[] | null): void {
+  if (typeof given !== 'object' || given === null) fail(`authAs takes objects: { id }, { email, roles }, and options; not ${String(given)}`)
+  const unknown = known === null ? undefined : Object.keys(given).find(name => !known.includes(name))
+  if (unknown !== undefined) fail(`authAs knows no "${unknown}" here, only ${known!.join(', ')}`)
+  if ('via' in given && !['cookie', 'bearer', 'personal-token', undefined].includes(given.via as string)) fail(`authAs knows no credential "${String(given.via)}"`)
 }
 
 async function find ({ users }: Accounts, somebody: Somebody): Promise<User> {
