@@ -109,6 +109,12 @@ t.test('in a browser: the page of the example signs up, stays signed in, ends se
   await page.reload()
   await page.waitForSelector('#sessions li')
   t.equal(await page.textContent('#sessions li:only-child'), 'Chrome on Linux (this one)')
+  t.strictSame(await page.evaluate(`(async () => {
+    const { createBearerClient } = await import('fastify-accounts/client')
+    const accounts = createBearerClient({ url: location.origin })
+    await accounts.login({ username: 'ada@example.com', password: ${JSON.stringify(PASSWORD)} })
+    return (await accounts.fetch('/hello')).json()
+  })()`), { hello: 'ada@example.com', via: 'bearer' }, 'tokens beside cookies: a client sends the one or the other')
   await page.click('#others')
   await page.click('#logout')
   await page.waitForSelector('#enter:not([hidden])')

@@ -86,7 +86,7 @@ export interface Client extends Methods {
 
 export interface BearerClient extends Methods {
   readonly fetch: AccountsFetch
-  /** `username` may be the address. */
+  /** `username` may be the address. A session of before is not ended by it: `logout` does that. */
   login (body: TokenLogin, options?: CallOptions): Promise<void>
   /** The tokens are kept if the server can't be reached, so that it can be tried again. */
   logout (options?: CallOptions): Promise<void>
