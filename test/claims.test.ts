@@ -1,8 +1,7 @@
 import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto'
 import t from 'tap'
-import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import type { CookiePrincipal } from '../types/index.ts'
-import { createApp, databaseFile, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
+import { createApp, OTHER_PASSWORD, PASSWORD, sharedStorage } from './support/app.ts'
 import { byPassword, byRefresh, createApiClient, granted, type Grant } from './support/bearer.ts'
 import { createClient } from './support/client.ts'
 import { holdClock, HOUR, MINUTE, SECOND } from './support/clock.ts'
@@ -104,8 +103,8 @@ t.test('a failing hook costs no refresh token: the client tries again', async t 
 t.test('claims of a sign-in stay with its session: through refreshes, a restart and a change of password', async t => {
   const clock = holdClock(t)
   const secret = randomBytes(32)
-  const file = databaseFile(t)
-  const options = async () => ({ secret, storage: process.env.TEST_STORAGE === 'postgres' ? undefined! : await sqliteStorage(file), hooks: { claims: () => ({ plan: 'gold', via: 'hook' }) } })
+  const openShared = sharedStorage(t)
+  const options = async () => ({ secret, storage: await openShared(), hooks: { claims: () => ({ plan: 'gold', via: 'hook' }) } })
   const { app } = await createApp(t, await options(), app => {
     app.post('/sso', async (_request, reply) => await reply.signIn((await app.accounts.users.findByEmail('ada@example.com'))!, { claims: { tenant: 'north', via: 'sign-in' } }))
   })
@@ -190,8 +189,8 @@ t.test('leeway: an access token is taken a while past its end, and no longer', a
 
 t.test('issuer and audience: of a list the first is written, and all are good, so that a new name logs nobody out', async t => {
   const secret = randomBytes(32)
-  const file = databaseFile(t)
-  const open = async (names: object) => (await createApp(t, { secret, storage: await sqliteStorage(file), ...names })).app
+  const openShared = sharedStorage(t)
+  const open = async (names: object) => (await createApp(t, { secret, storage: await openShared(), ...names })).app
   const before = await open({ issuer: 'old', audience: 'old-api' })
   const { access_token: token } = await granted({ app: before })
   const both = await open({ issuer: ['new', 'old'], audience: ['new-api', 'old-api'] })
@@ -261,10 +260,10 @@ t.test('K5 an access token that another program has signed with the shared secre
 
 t.test('tokenHeader: access tokens have members of the host in their header, and another header is another token', async t => {
   const secret = randomBytes(32)
-  const file = databaseFile(t)
+  const openShared = sharedStorage(t)
   const keys = [{ algorithm: 'ES256' as const, privateKey: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey }]
   for (const more of [{}, { keys }]) {
-    const open = async (tokenHeader?: object) => (await createApp(t, { secret, storage: await sqliteStorage(file), ...more, ...(tokenHeader === undefined ? {} : { tokenHeader: tokenHeader as never }) })).app
+    const open = async (tokenHeader?: object) => (await createApp(t, { secret, storage: await openShared(), ...more, ...(tokenHeader === undefined ? {} : { tokenHeader: tokenHeader as never }) })).app
     const app = await open({ tenant: 'north', level: 2, beta: true })
     const { access_token: token, refresh_token: refresh } = await granted({ app }, `ada${'keys' in more}@example.com`)
     const headOf = (one: string) => JSON.parse(Buffer.from(one.split('.')[0]!, 'base64url').toString()) as object

@@ -1,13 +1,11 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import type { AccountsKey, AccountsOptions, Storage } from '../types/index.ts'
-import { createApp, databaseFile, PASSWORD, type TestApp } from './support/app.ts'
+import { createApp, PASSWORD, sharedStorage, type TestApp } from './support/app.ts'
 import { createClient, type Client } from './support/client.ts'
 import { holdClock, HOUR, MINUTE } from './support/clock.ts'
 import { open } from './support/jwt-corpus.ts'
-import { openPostgres, schemaName } from './support/postgres.ts'
 
 const ACCESS = 'accounts_access'
 const REFRESH = 'accounts_refresh'
@@ -35,12 +33,6 @@ async function createFleet (t: Test, size: number, openStorage: () => Promise<St
       }
     }
   }
-}
-
-/** One database for all; in a second run PostgreSQL. */
-function sharedStorage (t: Test): () => Promise<Storage> {
-  const [file, schema] = [databaseFile(t), schemaName(t)]
-  return async () => process.env.TEST_STORAGE === 'postgres' ? await openPostgres(t, { schema }) : await sqliteStorage(file)
 }
 
 t.test('F-26 S-I19 keys are published, sign and are retired on four servers under load, and no request is refused', async t => {
@@ -95,8 +87,7 @@ t.test('F-26 S-I19 keys are published, sign and are retired on four servers unde
 })
 
 t.test('F-27 J-15 what a removed key signed is refused by each server from its restart on; browsers go on without a login', async t => {
-  const file = databaseFile(t)
-  const fleet = await createFleet(t, 2, async () => await sqliteStorage(file), { keys: [OLD, NEW] })
+  const fleet = await createFleet(t, 2, sharedStorage(t), { keys: [OLD, NEW] })
   const browser = await fleet.nodes[0]!.signedUp('ada@example.com')
   const grant = async (app: TestApp['app'], payload: object) => (await app.inject({ method: 'POST', url: '/auth/token', payload })).json<{ access_token: string, refresh_token: string }>()
   const bearer = await grant(fleet.nodes[0]!.app, { grant_type: 'password', username: 'ada@example.com', password: PASSWORD })
@@ -123,8 +114,7 @@ t.test('F-27 J-15 what a removed key signed is refused by each server from its r
 
 t.test('J-15 a server that moves from a secret to keys, and back, logs no browser out, and both kinds can run side by side', async t => {
   const clock = holdClock(t)
-  const file = databaseFile(t)
-  const fleet = await createFleet(t, 2, async () => await sqliteStorage(file), {})
+  const fleet = await createFleet(t, 2, sharedStorage(t), {})
   const browser = await fleet.nodes[0]!.signedUp('ada@example.com')
   const { [ACCESS]: before, [REFRESH]: refresh } = browser.cookies
   const statuses: number[] = []

@@ -8,7 +8,7 @@ import accounts from '../../lib/index.ts'
 import { sqliteStorage } from '../../lib/adapters/kysely/index.ts'
 import type { AccountsOptions, Storage } from '../../types/index.ts'
 import { createClient, type Client } from './client.ts'
-import { openPostgres } from './postgres.ts'
+import { openPostgres, schemaName } from './postgres.ts'
 
 export const PASSWORD = 'violet harbor 92 lantern'
 export const OTHER_PASSWORD = 'copper meadow 57 compass'
@@ -67,6 +67,16 @@ export async function createApp (t: Test, options: Partial<AccountsOptions> = {}
 /** What the tests of behaviour run on: SQLite, and in a second run (`TEST_STORAGE=postgres`) PostgreSQL. */
 export async function openStorage (t: Test): Promise<Storage> {
   return process.env.TEST_STORAGE === 'postgres' ? await openPostgres(t) : await sqliteStorage(':memory:')
+}
+
+/** Opens one and the same, for each server that is to share it. */
+export function sharedStorage (t: Test): () => Promise<Storage> {
+  if (process.env.TEST_STORAGE === 'postgres') {
+    const schema = schemaName(t)
+    return async () => await openPostgres(t, { schema })
+  }
+  const file = databaseFile(t)
+  return async () => await sqliteStorage(file)
 }
 
 /** The path of a database file in a folder of its own, removed with the test. */
