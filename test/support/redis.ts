@@ -26,7 +26,8 @@ export function openRedis (t: Test, url = redisUrl()): TestRedis {
   const parts = redisStorage(client, { prefix })
   t.teardown(async () => {
     await parts.sessions.close!()
-    await deleteKeys(client, prefix).catch(() => {})
+    // A server that the test has started itself is gone anyway, with all that it kept.
+    if (url === redisUrl()) for (const key of await keysOf(client, prefix)) await client.del(prefix + key)
     client.disconnect()
   })
   return { client, prefix, parts }
@@ -41,9 +42,4 @@ export async function keysOf (client: Redis, prefix: string): Promise<string[]> 
   const keys: string[] = []
   for await (const found of client.scanStream({ match: `${prefix}*`, count: 1000 })) keys.push(...found as string[])
   return keys.map(key => key.slice(prefix.length)).sort()
-}
-
-async function deleteKeys (client: Redis, prefix: string): Promise<void> {
-  if (client.status !== 'ready') return
-  for (const key of await keysOf(client, prefix)) await client.del(prefix + key)
 }
