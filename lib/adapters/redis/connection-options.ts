@@ -3,8 +3,8 @@ import { randomFraction } from '../../random.ts'
 /** Under the boundary's second, so that whoever waits is told the cause. */
 const ANSWER_MS = 900
 
-/** Longer than an answer may take; then it is a server that hangs, or a network that swallows. */
-const SILENCE_MS = 1500
+/** Far longer than an answer may take, and than this process is ever busy: a server that hangs, or a network that swallows. */
+const SILENCE_MS = 2500
 
 const LONGEST_PAUSE_MS = 1000
 
@@ -35,7 +35,8 @@ export const SERVER_OPTIONS = {
 } as const
 
 export const CLUSTER_OPTIONS = {
-  enableOfflineQueue: false,
+  // Else what comes while a node is being connected to would be refused.
+  enableOfflineQueue: true,
   enableReadyCheck: true,
   lazyConnect: false,
   enableAutoPipelining: false,

@@ -1,5 +1,5 @@
 import { pause } from '../../clock.ts'
-import { FST_ACCOUNTS_OPTION_INVALID } from '../../errors.ts'
+import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '../../errors.ts'
 import { CLUSTER_OPTIONS, SERVER_OPTIONS } from './connection-options.ts'
 import type { Script } from './scripts.ts'
 
@@ -11,6 +11,7 @@ export interface RedisClient {
 
 /** What is needed of a client of ours. */
 interface OwnClient {
+  readonly status: string
   call (command: string, ...args: readonly Argument[]): Promise<unknown>
   nodes?(role: 'master'): OwnClient[]
   on (event: 'ready' | 'error', listener: () => void): unknown
@@ -48,6 +49,9 @@ export function connect (client: RedisClient, onReady: (connection: Connection) 
   own.on('error', () => {})
 
   async function send (command: string, ...args: readonly Argument[]): Promise<unknown> {
+    if (own.status !== 'ready') await waitForConnection()
+    // A Cluster would keep it, and send it when nobody waits any more.
+    if (own.status !== 'ready') throw new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: 'no connection to Redis' })
     try {
       return await own.call(command, ...args)
     } catch (error) {
@@ -99,7 +103,7 @@ export async function repeatable<T> (call: () => Promise<T>): Promise<T> {
   }
 }
 
-/** There was no connection to send it on; as we have it, `ioredis` keeps nothing for later. */
+/** The connection had broken, and the client did not know it yet. */
 const isUnsent = ({ message }: Error) => message.includes('enableOfflineQueue options is false')
 
 const isLost = ({ name, message }: Error) => name === 'MaxRetriesPerRequestError' || name === 'AbortError' || message === 'Connection is closed.'
