@@ -12,7 +12,6 @@ export interface GuardedStorage extends Stores {
   publish (change: Exclude<Change, { kind: 'gap' }>): Promise<void>
   /** How the database is; `null`: the storage does not tell. */
   readonly inspect: (() => Promise<StorageInspection>) | null
-  /** Close what the storage opened, and what stores of others that were spread into it did. */
   close (): Promise<void>
 }
 
@@ -57,9 +56,7 @@ export function guardStorage (storage: Storage, onFailure: (error: unknown) => v
       await bounded(async () => await feed.publish!(change), DEADLINE_MS)
     },
     inspect: storage.inspect === undefined ? null : async () => await bounded(async () => requireInspection(await storage.inspect!()), INSPECTION_MS),
-    async close () {
-      await Promise.all([storage, ...namesIn(storage).map(name => storage[name]!)].map(async part => await part.close?.()))
-    }
+    close: async () => await closeStorage(storage)
   }
 }
 
@@ -88,6 +85,11 @@ const pick = (stores: Stores) => Object.fromEntries(namesIn(stores).map(name => 
 function requireInspection (value: unknown): StorageInspection {
   if (!isInspection(value)) throw new TypeError('inspect returned a value of the wrong shape')
   return value
+}
+
+/** Close what a storage opened, and what stores of others that were spread into it did. */
+export async function closeStorage (storage: Storage): Promise<void> {
+  await Promise.all([storage, ...namesIn(storage).map(name => storage[name]!)].map(async part => await part.close?.()))
 }
 
 type Run = <T>(call: () => Promise<T>) => Promise<T>

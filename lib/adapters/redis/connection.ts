@@ -10,7 +10,7 @@ export interface RedisClient {
 }
 
 /** What is needed of a client of ours. */
-interface OwnClient {
+export interface OwnClient {
   readonly status: string
   call (command: string, ...args: readonly Argument[]): Promise<unknown>
   nodes?(role: 'master'): OwnClient[]
@@ -34,12 +34,8 @@ export interface Connection {
 /** How long a call waits for a connection; with an answer on top it is about the boundary's second. */
 const CONNECTION_MS = 500
 
-/**
- * Connect as the client of a host's does. It may have been told to repeat what was not answered, or to wait without end:
- * the defaults of `ioredis`. So ours is another one, with options of ours.
- */
-export function connect (client: RedisClient, onReady: (connection: Connection) => void): Connection {
-  const own = duplicate(client)
+/** @param own with the options of connection-options.ts */
+export function createConnection (own: OwnClient, onReady: (connection: Connection) => void): Connection {
   let connected = new AbortController()
   own.on('ready', () => {
     connected.abort()
@@ -84,7 +80,11 @@ export function connect (client: RedisClient, onReady: (connection: Connection) 
   return connection
 }
 
-function duplicate (client: RedisClient): OwnClient {
+/**
+ * A client that connects as that of a host's does. That one may have been told to repeat what was not answered, or to wait
+ * without end: the defaults of `ioredis`.
+ */
+export function duplicate (client: RedisClient): OwnClient {
   const { duplicate, call, isCluster } = (client ?? {}) as { readonly duplicate?: unknown, readonly call?: unknown, readonly isCluster?: unknown }
   if (typeof duplicate !== 'function' || typeof call !== 'function') throw new FST_ACCOUNTS_OPTION_INVALID('client', 'of redisStorage must be a client of ioredis, such as app.redis')
   return (isCluster === true ? duplicate.call(client, [], CLUSTER_OPTIONS) : duplicate.call(client, SERVER_OPTIONS)) as OwnClient
