@@ -194,7 +194,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
     await personal?.uses.close()
     await basicDuties?.uses.close()
     await mail.close()
-    await settings.storage.close?.()
+    await storage.close()
   })
 }
 

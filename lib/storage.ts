@@ -12,6 +12,7 @@ export interface GuardedStorage extends Stores {
   publish (change: Exclude<Change, { kind: 'gap' }>): Promise<void>
   /** How the database is; `null`: the storage does not tell. */
   readonly inspect: (() => Promise<StorageInspection>) | null
+  close (): Promise<void>
 }
 
 /** Nothing waits for ever: a call that is not answered in this time counts as failed. */
@@ -54,17 +55,23 @@ export function guardStorage (storage: Storage, onFailure: (error: unknown) => v
       if (feed?.publish === undefined || store === undefined || feed.sees?.(store) === true) return
       await bounded(async () => await feed.publish!(change), DEADLINE_MS)
     },
-    inspect: storage.inspect === undefined ? null : async () => await bounded(async () => requireInspection(await storage.inspect!()), INSPECTION_MS)
+    inspect: storage.inspect === undefined ? null : async () => await bounded(async () => requireInspection(await storage.inspect!()), INSPECTION_MS),
+    close: async () => await closeStorage(storage)
   }
 }
 
-/** What a host's own store may leave out. */
-const OPTIONAL = new Set(['findByUsername', 'list', 'upgradePassword', 'confirmEmail', 'changeEmail', 'hasOwner', 'createFirstOwner'])
+/** What a store may leave out. */
+const OPTIONAL: Readonly<Record<string, readonly string[]>> = {
+  users: ['findByUsername', 'list', 'upgradePassword', 'confirmEmail', 'changeEmail', 'hasOwner', 'createFirstOwner'],
+  sessions: ['deleteEnded'],
+  oneTimeTokens: ['deleteExpired'],
+  throttles: ['deleteForgotten']
+}
 
 /** @throws {FST_ACCOUNTS_OPTION_INVALID} at start, for what would be 503 on the first night otherwise */
 function requireVerbs (stores: Stores): void {
   for (const name of namesIn(stores)) {
-    const missing = Object.keys(SHAPES[name]).find(verb => !OPTIONAL.has(verb) && !isVerb(stores[name]!, verb))
+    const missing = Object.keys(SHAPES[name]).find(verb => OPTIONAL[name]?.includes(verb) !== true && !isVerb(stores[name]!, verb))
     if (missing !== undefined) throw new FST_ACCOUNTS_OPTION_INVALID(`storage.${name}.${missing}`, 'is missing')
   }
 }
@@ -78,6 +85,11 @@ const pick = (stores: Stores) => Object.fromEntries(namesIn(stores).map(name => 
 function requireInspection (value: unknown): StorageInspection {
   if (!isInspection(value)) throw new TypeError('inspect returned a value of the wrong shape')
   return value
+}
+
+/** Close what a storage opened, and what stores of others that were spread into it did. */
+export async function closeStorage (storage: Storage): Promise<void> {
+  await Promise.all([storage, ...namesIn(storage).map(name => storage[name]!)].map(async part => await part.close?.()))
 }
 
 type Run = <T>(call: () => Promise<T>) => Promise<T>

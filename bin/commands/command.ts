@@ -5,6 +5,7 @@ export const OPTIONS = {
   database: { type: 'string' },
   schema: { type: 'string' },
   'table-prefix': { type: 'string' },
+  redis: { type: 'string' },
   email: { type: 'string' },
   username: { type: 'string' },
   name: { type: 'string' },

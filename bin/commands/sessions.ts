@@ -1,12 +1,12 @@
 import type { Command } from './command.ts'
-import { DATABASE_OPTIONS } from './storage.ts'
+import { STORAGE_OPTIONS } from './storage.ts'
 import { requireUser, withAccounts } from './with-accounts.ts'
 
 export const revokeSessions: Command = {
   usage: 'WHO',
   summary: 'end all sessions of a user',
   words: 1,
-  options: [...DATABASE_OPTIONS, 'json'],
+  options: [...STORAGE_OPTIONS, 'json'],
   run: async (options, [who]) => await withAccounts(options, async accounts => {
     const { id, email } = await requireUser(accounts, who)
     const count = await accounts.sessions.endAll(id)

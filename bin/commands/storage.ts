@@ -1,19 +1,26 @@
 import { existsSync } from 'node:fs'
-import { DATABASE_FORMAT, migrateDatabase, openDatabase, parseDatabase, type Database, type DatabaseOptions } from '../../lib/environment/database.ts'
+import { DATABASE_FORMAT, migrateDatabase, parseDatabase, type Database, type DatabaseOptions } from '../../lib/environment/database.ts'
 import { given } from '../../lib/environment/given.ts'
+import { isRedisUrl, openWithRedis, REDIS_FORMAT } from '../../lib/environment/redis.ts'
 import type { Storage } from '../../types/storage.ts'
 import { failure, usageError, type Answer, type OptionName, type Options } from './command.ts'
 
 /** The options that say which database is meant. */
 export const DATABASE_OPTIONS: readonly OptionName[] = ['database', 'schema', 'table-prefix']
 
+/** And those for all that a server keeps. */
+export const STORAGE_OPTIONS: readonly OptionName[] = [...DATABASE_OPTIONS, 'redis']
+
 interface Target { readonly database: Database, readonly naming: DatabaseOptions }
 
-/** Open the database of a server, whose tables are there already: this must not bring them up to date under its feet. */
+/** Open what a server keeps, in a database whose tables are there already: this must not bring them up to date under its feet. */
 export async function openStorage (options: Options): Promise<Storage> {
   const { database, naming } = targetOf(options)
   if (database.kind === 'sqlite' && !existsSync(database.file)) throw failure(`There is no file ${database.file}; "npx fastify-accounts migrate" makes a new database.`)
-  return await openDatabase(database, { ...naming, migrate: false })
+  const { redis = process.env.REDIS_URL } = options
+  const redisUrl = redis === '' ? undefined : redis
+  if (redisUrl !== undefined && !isRedisUrl(redisUrl)) throw usageError(`Redis ${REDIS_FORMAT}.`)
+  return await openWithRedis(database, redisUrl, { ...naming, migrate: false })
 }
 
 /** Bring the tables up to date, in a new file as well; what was done. */

@@ -1,14 +1,14 @@
 import type { User, UserChange } from '../../types/index.ts'
 import { failure, usageError, type Command, type Options } from './command.ts'
 import { readPassword } from './read-password.ts'
-import { DATABASE_OPTIONS } from './storage.ts'
+import { STORAGE_OPTIONS } from './storage.ts'
 import { requireUser, withAccounts } from './with-accounts.ts'
 
 export const createUser: Command = {
   usage: '--email ADDRESS [--username NAME] [--name NAME] [--role ROLE]... [--password-stdin | --no-password]',
   summary: 'make an account, such as the first owner: --role owner',
   words: 0,
-  options: [...DATABASE_OPTIONS, 'email', 'username', 'name', 'role', 'password-stdin', 'no-password', 'json'],
+  options: [...STORAGE_OPTIONS, 'email', 'username', 'name', 'role', 'password-stdin', 'no-password', 'json'],
   async run (options, _words, terminal) {
     const { email, username, name, role = [], 'no-password': hasNone = false } = options
     if (email === undefined) throw usageError('Whose account? Give --email ADDRESS.')
@@ -37,7 +37,7 @@ function changeCommand (summary: string, change: UserChange, describe: (user: Us
     usage: 'WHO',
     summary,
     words: 1,
-    options: [...DATABASE_OPTIONS, 'json'],
+    options: [...STORAGE_OPTIONS, 'json'],
     async run (options, [who]) {
       const user = await changeUser(options, who, change)
       return { text: describe(user), json: user }
@@ -49,7 +49,7 @@ export const setRoles: Command = {
   usage: 'WHO [[--role ROLE]... | --none]',
   summary: 'set all roles of a user, or take all away; with neither, show them',
   words: 1,
-  options: [...DATABASE_OPTIONS, 'role', 'none', 'json'],
+  options: [...STORAGE_OPTIONS, 'role', 'none', 'json'],
   async run (options, [who]) {
     const { role = [], none = false } = options
     if (none && role.length > 0) throw usageError('--role and --none contradict each other.')
@@ -64,7 +64,7 @@ export const setPassword: Command = {
   usage: 'WHO [--password-stdin]',
   summary: 'set the password of a user, and end the sessions',
   words: 1,
-  options: [...DATABASE_OPTIONS, 'password-stdin', 'json'],
+  options: [...STORAGE_OPTIONS, 'password-stdin', 'json'],
   run: async (options, [who], terminal) => await withAccounts(options, async accounts => {
     const { id, email } = await requireUser(accounts, who)
     const user = await accounts.passwords.set(id, await readPassword(options, terminal))

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { FST_ACCOUNTS_EMAIL_INVALID } from '../../lib/errors.ts'
+import { closeStorage } from '../../lib/storage.ts'
 import type { Accounts, User } from '../../types/index.ts'
 import { failure, usageError, type Options } from './command.ts'
 import { withServer } from './load-server.ts'
@@ -11,8 +12,8 @@ import { openStorage } from './storage.ts'
  */
 export async function withAccounts<Result> (options: Options, work: (accounts: Accounts) => Promise<Result>): Promise<Result> {
   if (options.app === undefined) return await withDatabase(options, work)
-  const { app: file, database, schema, 'table-prefix': tablePrefix } = options
-  if ((database ?? schema ?? tablePrefix) !== undefined) throw usageError('--app brings its own database: leave --database, --schema and --table-prefix out.')
+  const { app: file, database, schema, 'table-prefix': tablePrefix, redis } = options
+  if ((database ?? schema ?? tablePrefix ?? redis) !== undefined) throw usageError('--app brings its own database: leave --database, --schema, --table-prefix and --redis out.')
   return await withServer(file, async ({ accounts }) => await work(accounts))
 }
 
@@ -28,7 +29,7 @@ async function withDatabase<Result> (options: Options, work: (accounts: Accounts
     return await work(app.accounts)
   } finally {
     await app.close()
-    await storage.close?.()
+    await closeStorage(storage)
   }
 }
 

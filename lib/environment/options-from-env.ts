@@ -2,11 +2,12 @@ import type { AccountsOptions, BasicOptions, Secrets } from '../../types/options
 import { checkLegacy } from '../options/basic.ts'
 import { isPlainBeyondLocalhost } from '../options/cookies.ts'
 import { parseAppUrl } from '../options/index.ts'
-import { DATABASE_FORMAT, openDatabase, parseDatabase, type Database } from './database.ts'
+import { DATABASE_FORMAT, parseDatabase, type Database } from './database.ts'
 import { given } from './given.ts'
 import { createMailer, readMailOptions, readSmtp } from './mail.ts'
 import { readPasswords, requireBcrypt } from './passwords.ts'
 import { createReader, type Environment, type Reader } from './reader.ts'
+import { isRedisUrl, openWithRedis, REDIS_FORMAT } from './redis.ts'
 import { readClaims, readLifetimes, readSecrets } from './tokens.ts'
 
 /**
@@ -26,6 +27,7 @@ export async function optionsFromEnv (env: Environment): Promise<AccountsOptions
   const mail = readMailOptions(read)
   const smtp = readSmtp(read)
   const database = readDatabase(read)
+  const redisUrl = readRedis(read)
   read.finish()
 
   if (passwords !== undefined) await requireBcrypt(passwords, read)
@@ -33,7 +35,7 @@ export async function optionsFromEnv (env: Environment): Promise<AccountsOptions
   read.finish()
 
   try {
-    return { ...application, ...options, ...given({ passwords, basic, mailer, mail: mailer && mail }), secrets, storage: await openDatabase(database!) }
+    return { ...application, ...options, ...given({ passwords, basic, mailer, mail: mailer && mail }), secrets, storage: await openWithRedis(database!, redisUrl) }
   } catch (error) {
     await mailer?.close?.()
     throw error
@@ -65,4 +67,9 @@ function readDatabase (read: Reader): Database | undefined {
   const text = read.text('DATABASE_URL')
   if (text === undefined) return read.refuse('DATABASE_URL', 'is missing: give the path of a SQLite file or a postgres:// URL')
   return parseDatabase(text) ?? read.refuse('DATABASE_URL', DATABASE_FORMAT)
+}
+
+function readRedis (read: Reader): string | undefined {
+  const url = read.text('REDIS_URL')
+  return url === undefined || isRedisUrl(url) ? url : read.refuse('REDIS_URL', REDIS_FORMAT)
 }

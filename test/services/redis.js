@@ -17,18 +17,30 @@ export function findRedis () {
 }
 
 /**
- * Starts a private Redis on a free loopback port, without persistence.
- * @returns {Promise<{ url: string, stop: () => Promise<void> }>}
+ * @typedef {object} RedisServer
+ * @property {string} url
+ * @property {() => Promise<void>} stop
+ * @property {(isFrozen: boolean) => void} freeze it holds its connections open, and answers nothing
+ * @property {() => Promise<void>} kill at once, as a power cut does
+ * @property {() => Promise<void>} restart at the same address; what it kept is gone
  */
-export async function startRedis () {
+
+/**
+ * Starts a private Redis on a free loopback port, without persistence.
+ * @param {Record<string, string>} [settings] of its configuration
+ * @returns {Promise<RedisServer>}
+ */
+export async function startRedis (settings = {}) {
   const program = findRedis()
   if (!program) throw new Error('redis-server is not installed.')
   const folder = await mkdtemp(join(tmpdir(), 'accounts-redis-'))
   let server
   let stopping
 
+  const freeze = (isFrozen) => { process.kill(server.pid, isFrozen ? 'SIGSTOP' : 'SIGCONT') }
   const stop = () => {
     stopping ??= (async () => {
+      if (server?.isRunning) freeze(false)
       await server?.stop()
       await rm(folder, { recursive: true, force: true })
       untie()
@@ -37,18 +49,30 @@ export async function startRedis () {
   }
   const kill = () => rmSync(folder, { recursive: true, force: true })
   const untie = endWithProcess({ stop, kill })
+  const start = async (port) => {
+    server = await startServerProcess({
+      command: program,
+      args: ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no', ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])],
+      options: { cwd: folder },
+      isReady: () => answersPing(port),
+      stopSignal: 'SIGTERM',
+      killSignal: 'SIGKILL'
+    })
+  }
 
   try {
     return await startOnFreePort(async (port) => {
-      server = await startServerProcess({
-        command: program,
-        args: ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'],
-        options: { cwd: folder },
-        isReady: () => answersPing(port),
-        stopSignal: 'SIGTERM',
-        killSignal: 'SIGKILL'
-      })
-      return { url: `redis://127.0.0.1:${port}`, stop }
+      await start(port)
+      return {
+        url: `redis://127.0.0.1:${port}`,
+        stop,
+        freeze,
+        async kill () {
+          process.kill(server.pid, 'SIGKILL')
+          await server.ended
+        },
+        restart: async () => await start(port)
+      }
     })
   } catch (error) {
     await stop()
