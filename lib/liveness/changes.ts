@@ -19,17 +19,21 @@ export interface Changes {
   announce (change: Exclude<Change, { kind: 'gap' }>): Promise<void>
   /** The returned function stops it. */
   onChange (listener: (change: Change) => void): () => void
-  close (): void
+  /** Stop listening, and close the feeds. */
+  close (): Promise<void>
 }
 
 export interface ChangesOptions {
   readonly storage: Pick<GuardedStorage, 'publish'>
+  /** What tells of users, personal tokens and sessions. */
   readonly feed: RevocationFeed | undefined
+  /** What tells of sessions, if they live elsewhere. */
+  readonly sessionFeed?: RevocationFeed | undefined
   /** Subjects and users to remember at most. */
   readonly capacity: number
 }
 
-export function createChanges ({ storage, feed, capacity }: ChangesOptions): Changes {
+export function createChanges ({ storage, feed, sessionFeed, capacity }: ChangesOptions): Changes {
   let count = 0
   /** Of changes up to here we no longer know whom they concerned: perhaps anybody. */
   let forgottenUntil = 0
@@ -47,11 +51,17 @@ export function createChanges ({ storage, feed, capacity }: ChangesOptions): Cha
     for (const listener of listeners) listener(change)
   }
 
-  const unsubscribe = feed?.subscribe(hear)
+  const feeds = [...new Set([feed, sessionFeed])].filter(one => one !== undefined)
+  const unsubscribes = feeds.map(one => one.subscribe(hear))
 
   return {
     count: () => count,
-    isCurrent: () => feed?.isCurrent() === true,
+    isCurrent () {
+      // Without the first nobody tells of users. All are asked: each may deliver something, and goes to sleep unasked.
+      let isCurrent = feed !== undefined
+      for (const one of feeds) isCurrent = one.isCurrent() && isCurrent
+      return isCurrent
+    },
     concernedSince: (count, { id, userId }) => forgottenUntil > count || (changedAt.get(id) ?? 0) > count || (changedAt.get(userId) ?? 0) > count,
     hear,
     async announce (change) {
@@ -62,7 +72,10 @@ export function createChanges ({ storage, feed, capacity }: ChangesOptions): Cha
       listeners.add(listener)
       return () => { listeners.delete(listener) }
     },
-    close: () => { unsubscribe?.() }
+    async close () {
+      for (const unsubscribe of unsubscribes) unsubscribe()
+      await Promise.all(feeds.map(one => one.close?.()))
+    }
   }
 }
 
