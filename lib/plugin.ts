@@ -189,12 +189,12 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   app.addHook('preClose', async () => { signals.close() })
   app.addHook('onClose', async () => {
     stopHousekeeping()
-    await changes.close()
+    changes.close()
     await activity.close()
     await personal?.uses.close()
     await basicDuties?.uses.close()
     await mail.close()
-    await settings.storage.close?.()
+    await storage.close()
   })
 }
 

@@ -1,9 +1,9 @@
-import type { BasicUseRecord, HostSessionRecord, OneTimeTokenRecord, OutboxRecord, PersonalTokenRecord, SessionRecord, StorageInspection, Stores, UserRecord } from '../types/storage.ts'
+import type { BasicUseRecord, Closable, HostSessionRecord, OneTimeTokenRecord, OutboxRecord, PersonalTokenRecord, SessionRecord, StorageInspection, Stores, UserRecord } from '../types/storage.ts'
 
 export type Fits = (value: unknown, args: readonly unknown[]) => boolean
 
 /** Verbs of the ports and what each may return: an ill-typed value from an adapter must never pass for a live session or token. */
-export const SHAPES: { readonly [Name in keyof Stores]-?: { readonly [Verb in Exclude<keyof NonNullable<Stores[Name]>, 'feed'>]-?: Fits } } = {
+export const SHAPES: { readonly [Name in keyof Stores]-?: { readonly [Verb in Exclude<keyof NonNullable<Stores[Name]>, 'feed' | keyof Closable>]-?: Fits } } = {
   users: {
     find: (value, [id]) => value === null || (isUser(value) && value.id === id),
     findByEmail: value => value === null || isUser(value),

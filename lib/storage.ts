@@ -12,6 +12,8 @@ export interface GuardedStorage extends Stores {
   publish (change: Exclude<Change, { kind: 'gap' }>): Promise<void>
   /** How the database is; `null`: the storage does not tell. */
   readonly inspect: (() => Promise<StorageInspection>) | null
+  /** Close what the storage opened, and what stores of others that were spread into it did. */
+  close (): Promise<void>
 }
 
 /** Nothing waits for ever: a call that is not answered in this time counts as failed. */
@@ -54,17 +56,25 @@ export function guardStorage (storage: Storage, onFailure: (error: unknown) => v
       if (feed?.publish === undefined || store === undefined || feed.sees?.(store) === true) return
       await bounded(async () => await feed.publish!(change), DEADLINE_MS)
     },
-    inspect: storage.inspect === undefined ? null : async () => await bounded(async () => requireInspection(await storage.inspect!()), INSPECTION_MS)
+    inspect: storage.inspect === undefined ? null : async () => await bounded(async () => requireInspection(await storage.inspect!()), INSPECTION_MS),
+    async close () {
+      await Promise.all([storage, ...namesIn(storage).map(name => storage[name]!)].map(async part => await part.close?.()))
+    }
   }
 }
 
-/** What a host's own store may leave out. */
-const OPTIONAL = new Set(['findByUsername', 'list', 'upgradePassword', 'confirmEmail', 'changeEmail', 'hasOwner', 'createFirstOwner'])
+/** What a store may leave out. */
+const OPTIONAL: Readonly<Record<string, readonly string[]>> = {
+  users: ['findByUsername', 'list', 'upgradePassword', 'confirmEmail', 'changeEmail', 'hasOwner', 'createFirstOwner'],
+  sessions: ['deleteEnded'],
+  oneTimeTokens: ['deleteExpired'],
+  throttles: ['deleteForgotten']
+}
 
 /** @throws {FST_ACCOUNTS_OPTION_INVALID} at start, for what would be 503 on the first night otherwise */
 function requireVerbs (stores: Stores): void {
   for (const name of namesIn(stores)) {
-    const missing = Object.keys(SHAPES[name]).find(verb => !OPTIONAL.has(verb) && !isVerb(stores[name]!, verb))
+    const missing = Object.keys(SHAPES[name]).find(verb => OPTIONAL[name]?.includes(verb) !== true && !isVerb(stores[name]!, verb))
     if (missing !== undefined) throw new FST_ACCOUNTS_OPTION_INVALID(`storage.${name}.${missing}`, 'is missing')
   }
 }

@@ -114,7 +114,7 @@ t.test('V-05 what is remembered is bounded, and what was forgotten is never take
   const CAPACITY = 3
   const changes = createChanges({ storage, feed: inner.feed, capacity: CAPACITY })
   const liveness = createLiveness(storage, changes, CAPACITY)
-  t.teardown(async () => { await changes.close() })
+  t.teardown(() => { changes.close() })
   const browsers = await Promise.all(Array.from({ length: 5 }, async () => await signedUp()))
   const resolve = async (browser: Client) => (await liveness.resolve(sessionIdOf(browser), accessOf(browser).sub, 'checked'))!
   const standings = []

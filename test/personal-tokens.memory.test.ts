@@ -115,7 +115,7 @@ async function createBare (t: Test, capacity = CAPACITY) {
   const uses = createUses(inner.personalTokens)
   t.teardown(() => {
     signals.close()
-    void changes.close()
+    changes.close()
   })
   const personalTokens = createPersonalTokens(keysOf(randomBytes(32)), 'pat')
   const credential = createPersonalToken({ storage, personalTokens, changes, signals, uses, takeFromQuota: createQuota(null, capacity), hooks, capacity })

@@ -253,7 +253,7 @@ t.test('PostgreSQL says no', async t => {
       async ({ sessions }) => await sessions.revokeAllForUser(pick(users), { at, reason: 'ended-by-host' }),
       async ({ sessions }) => await sessions.revoke(pick(ids), { at, reason: 'signed-out' }),
       async ({ sessions }) => await sessions.rotate(pick(ids), 0, { at: new Date(), idleExpiresAt: new Date(Date.now() + HOUR) }),
-      async ({ sessions }) => await sessions.deleteEnded(new Date()),
+      async ({ sessions }) => await sessions.deleteEnded!(new Date()),
       async ({ users: store }) => await store.update(pick(users), { name: String(Math.random()) }, at),
       async ({ users: store }) => await store.update(pick(users), { roles: pick([[], ['owner']]) }, at),
       async storage => await storage.atomically!(storage, async stores => {

@@ -27,6 +27,6 @@ export interface OneTimeTokenStore {
   consume (digest: string, purpose: OneTimePurpose, now: Date): Promise<OneTimeTokenRecord | null>
   listForUser (userId: string): Promise<OneTimeTokenRecord[]>
   deleteForUser (userId: string): Promise<void>
-  /** Forget what expired before `before`. */
-  deleteExpired (before: Date): Promise<void>
+  /** Forget what expired before `before`. Left out, it goes by itself. */
+  deleteExpired? (before: Date): Promise<void>
 }

@@ -20,6 +20,4 @@ export interface RevocationFeed {
   publish? (change: Change): Promise<void>
   /** Whether it sees by itself what is changed in this store, so that nothing of it needs to be published. */
   sees? (store: object): boolean
-  /** Close what it has opened; called when the server that its storage was given to closes. Twice does no harm. */
-  close? (): Promise<void>
 }

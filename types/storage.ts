@@ -63,7 +63,7 @@ export interface SessionStore {
   /**
    * Where sessions live elsewhere than the rest, what tells of their ends: sessions that are revoked or gone, and no
    * others if it can be helped, for each is read again. It stands beside the feed of the storage, which goes on to tell
-   * of users and personal tokens; memory counts while both are current.
+   * of users and personal tokens; memory counts while both are current. `close` of the store closes it too.
    */
   readonly feed?: RevocationFeed
   create (session: SessionRecord): Promise<void>
@@ -90,21 +90,27 @@ export interface SessionStore {
   deleteAllForUser (userId: string): Promise<string[]>
   /** Move last-seen and acknowledgement forward, never back; unknown ids are passed over. */
   touch (activities: readonly SessionActivity[]): Promise<void>
-  /** Forget sessions that ended before `before`; how many. */
-  deleteEnded (before: Date): Promise<number>
+  /** Forget sessions that ended before `before`; how many. Left out, they go by themselves. */
+  deleteEnded? (before: Date): Promise<number>
+}
+
+/** A store may have opened something for itself. */
+export interface Closable {
+  /** Called when the server that the store was given to closes. Twice does no harm. */
+  close?(): Promise<void>
 }
 
 /** The stores, each replaceable by itself. */
 export interface Stores {
-  readonly users: UserStore
-  readonly sessions: SessionStore
-  readonly personalTokens?: PersonalTokenStore
-  readonly oneTimeTokens?: OneTimeTokenStore
-  readonly throttles?: ThrottleStore
-  readonly outbox?: Outbox
-  readonly basicUses?: BasicUseStore
+  readonly users: UserStore & Closable
+  readonly sessions: SessionStore & Closable
+  readonly personalTokens?: PersonalTokenStore & Closable
+  readonly oneTimeTokens?: OneTimeTokenStore & Closable
+  readonly throttles?: ThrottleStore & Closable
+  readonly outbox?: Outbox & Closable
+  readonly basicUses?: BasicUseStore & Closable
   /** Without one there is no `fastify-accounts/fastify-session`. */
-  readonly hostSessions?: HostSessionStore
+  readonly hostSessions?: HostSessionStore & Closable
 }
 
 /** What a database says of itself, for `doctor`. */

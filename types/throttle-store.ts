@@ -33,6 +33,6 @@ export interface ThrottleStore {
   attempt (key: string, rule: ThrottleRule): Promise<Attempt>
   find (key: string): Promise<ThrottleRecord | null>
   reset (key: string): Promise<void>
-  /** Forget what was to be forgotten before `before`. */
-  deleteForgotten (before: Date): Promise<void>
+  /** Forget what was to be forgotten before `before`. Left out, it goes by itself. */
+  deleteForgotten? (before: Date): Promise<void>
 }

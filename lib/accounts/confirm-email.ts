@@ -21,7 +21,7 @@ export function createConfirmEmail ({ storage, passwords, hooks }: Pick<Accounts
     if (user.emailVerified) return toUser(user)
     // The password of nobody.
     const passwordDigest = await passwords.hash(randomToken())
-    const confirmed = await handOver(user, passwordDigest, async () => user, FST_ACCOUNTS_STORAGE_UNAVAILABLE, request)
+    const confirmed = await handOver(user, passwordDigest, user, async () => {}, FST_ACCOUNTS_STORAGE_UNAVAILABLE, request)
     hooks.record('email.verified', { userId: user.id, request })
     return toUser(confirmed)
   }

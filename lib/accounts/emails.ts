@@ -31,11 +31,11 @@ export function createEmails ({ storage, passwords, throttle, oneTimeTokens, pos
   const find = findLink.bind(null, { storage, oneTimeTokens })
 
   async function confirm (token: string, request: FastifyRequest | null): Promise<User> {
-    const { digest, user } = await find(token, 'verify-email')
+    const { digest, record, user } = await find(token, 'verify-email')
     const confirmed = await storage.atomically(async stores => {
-      const taken = await consume(stores.oneTimeTokens!, digest, 'verify-email')
-      const confirmed = await stores.users.confirmEmail!(user.id, emailKey(taken.email)!, new Date(now()))
+      const confirmed = await stores.users.confirmEmail!(user.id, emailKey(record.email)!, new Date(now()))
       if (confirmed === null) throw new FST_ACCOUNTS_LINK_INVALID()
+      await consume(stores.oneTimeTokens!, digest, 'verify-email')
       return confirmed
     })
     hooks.record('email.verified', { userId: user.id, request })
@@ -44,14 +44,14 @@ export function createEmails ({ storage, passwords, throttle, oneTimeTokens, pos
   }
 
   async function replace (token: string, request: FastifyRequest | null): Promise<User> {
-    const { digest, user } = await find(token, 'change-email')
+    const { digest, record, user } = await find(token, 'change-email')
     const changed = await storage.atomically(async stores => {
-      const taken = await consume(stores.oneTimeTokens!, digest, 'change-email')
-      const { text, key } = parseEmail(taken.email)
-      const changed = await stores.users.changeEmail!(user.id, taken.epoch, { email: text, emailKey: key }, new Date(now()))
+      const { text, key } = parseEmail(record.email)
+      const changed = await stores.users.changeEmail!(user.id, record.epoch, { email: text, emailKey: key }, new Date(now()))
       if (changed === 'email-taken') throw new FST_ACCOUNTS_EMAIL_TAKEN()
       if (changed === null) throw new FST_ACCOUNTS_LINK_INVALID()
       await post.enqueue(stores, { kind: 'email-changed', user, newEmail: text, request })
+      await consume(stores.oneTimeTokens!, digest, 'change-email')
       return changed
     })
     post.kick()

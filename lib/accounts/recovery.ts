@@ -38,11 +38,11 @@ export function createRecovery ({ storage, passwords, throttle, oneTimeTokens, p
     },
 
     async reset (token, password, request) {
-      const { digest, user } = await findLink({ storage, oneTimeTokens }, readText(token), 'reset-password')
+      const { digest, record, user } = await findLink({ storage, oneTimeTokens }, readText(token), 'reset-password')
       passwords.check(readText(password), [user.email, user.username ?? '', user.name ?? ''])
       const passwordDigest = await passwords.hash(password)
       // If the account has changed between our look and now, the token is not used up.
-      return toUser(await handOver(user, passwordDigest, async stores => await consume(stores.oneTimeTokens!, digest, 'reset-password'), FST_ACCOUNTS_LINK_INVALID, request))
+      return toUser(await handOver(user, passwordDigest, record, async stores => await consume(stores.oneTimeTokens!, digest, 'reset-password'), FST_ACCOUNTS_LINK_INVALID, request))
     }
   }
 }
@@ -64,9 +64,11 @@ export async function findLink ({ storage, oneTimeTokens }: { readonly storage: 
   throw new FST_ACCOUNTS_LINK_INVALID()
 }
 
-/** Of racers with one token exactly one gets past this. @throws {FST_ACCOUNTS_LINK_INVALID} */
-export async function consume (store: OneTimeTokenStore, digest: string, purpose: OneTimePurpose): Promise<OneTimeTokenRecord> {
-  const taken = await store.consume(digest, purpose, new Date(now()))
-  if (taken === null) throw new FST_ACCOUNTS_LINK_INVALID()
-  return taken
+/**
+ * Of racers with one token exactly one gets past this. As the last thing in a unit of work: what is undone has used up
+ * nothing, even where tokens are kept elsewhere.
+ * @throws {FST_ACCOUNTS_LINK_INVALID}
+ */
+export async function consume (store: OneTimeTokenStore, digest: string, purpose: OneTimePurpose): Promise<void> {
+  if (await store.consume(digest, purpose, new Date(now())) === null) throw new FST_ACCOUNTS_LINK_INVALID()
 }

@@ -19,8 +19,7 @@ export interface Changes {
   announce (change: Exclude<Change, { kind: 'gap' }>): Promise<void>
   /** The returned function stops it. */
   onChange (listener: (change: Change) => void): () => void
-  /** Stop listening, and close the feeds. */
-  close (): Promise<void>
+  close (): void
 }
 
 export interface ChangesOptions {
@@ -72,9 +71,8 @@ export function createChanges ({ storage, feed, sessionFeed, capacity }: Changes
       listeners.add(listener)
       return () => { listeners.delete(listener) }
     },
-    async close () {
+    close () {
       for (const unsubscribe of unsubscribes) unsubscribe()
-      await Promise.all(feeds.map(one => one.close?.()))
     }
   }
 }

@@ -17,12 +17,12 @@ export function startHousekeeping (storage: Pick<GuardedStorage, 'sessions' | 'p
   const schedule = (): NodeJS.Timeout => setTimeout(() => {
     // A failure has been reported by the boundary, and the next turn does the same work.
     const at = new Date(now())
-    storage.sessions.deleteEnded(new Date(now() - KEEP_MS)).catch(() => {})
+    storage.sessions.deleteEnded?.(new Date(now() - KEEP_MS)).catch(() => {})
     storage.personalTokens?.deleteEnded(new Date(now() - KEEP_TOKENS_MS)).catch(() => {})
     notices?.().catch(() => {})
     storage.basicUses?.deleteUnused(new Date(now() - KEEP_BASIC_USES_MS)).catch(() => {})
-    storage.throttles?.deleteForgotten(at).catch(() => {})
-    storage.oneTimeTokens?.deleteExpired(at).catch(() => {})
+    storage.throttles?.deleteForgotten?.(at).catch(() => {})
+    storage.oneTimeTokens?.deleteExpired?.(at).catch(() => {})
     storage.hostSessions?.deleteExpired(at).catch(() => {})
     timer = schedule()
   }, EVERY_MS * (0.5 + randomFraction())).unref()

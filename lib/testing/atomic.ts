@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
 import type { ContractCase } from './storage-contract.ts'
-import { createUser, sampleSession } from './samples.ts'
+import { createUser, NOON, sampleSession } from './samples.ts'
 
 export const atomicCases: readonly ContractCase[] = [
   {
@@ -23,10 +23,15 @@ export const atomicCases: readonly ContractCase[] = [
       const user = await createUser(storage.users)
       const session = sampleSession(user.id)
       const failure = new RangeError('half-way')
+      let takesPart = false
       await rejects(storage.atomically(storage, async stores => {
+        takesPart = stores.sessions !== storage.sessions
         await stores.sessions.create(session)
+        await stores.users.update(user.id, { name: 'half' }, NOON)
         throw failure
       }), failure)
+      equal((await storage.users.find(user.id))?.name, user.name)
+      if (!takesPart) return
       equal(await storage.sessions.find(session.id), null)
       await storage.sessions.create(session)
     }
@@ -35,10 +40,10 @@ export const atomicCases: readonly ContractCase[] = [
     title: 'a store that belongs to somebody else is handed through a unit of work as it is',
     async run (storage) {
       if (storage.atomically === undefined) return
-      const foreign = { ...storage.users }
-      await storage.atomically({ users: foreign, sessions: storage.sessions }, async stores => {
-        ok(stores.users === foreign)
-        ok(stores.sessions !== storage.sessions, 'ours takes part in the transaction')
+      const foreign = { ...storage.sessions }
+      await storage.atomically({ users: storage.users, sessions: foreign }, async stores => {
+        ok(stores.sessions === foreign)
+        ok(stores.users !== storage.users, 'ours takes part in the transaction')
       })
     }
   },

@@ -71,8 +71,11 @@ const oneTimeTokenCases: readonly ContractCase[] = [
       const [gone, expired, stays] = [sampleToken(), sampleToken({ expiresAt: after(-2) }), sampleToken()]
       for (const token of [gone, expired, stays]) await oneTimeTokens.issue(token)
       await oneTimeTokens.deleteForUser(gone.userId)
-      await oneTimeTokens.deleteExpired(after(-1))
-      deepEqual(await Promise.all([gone, expired, stays].map(async ({ userId }) => (await oneTimeTokens.listForUser(userId)).length)), [0, 0, 1])
+      if (oneTimeTokens.deleteExpired !== undefined) {
+        await oneTimeTokens.deleteExpired(after(-1))
+        deepEqual(await oneTimeTokens.listForUser(expired.userId), [])
+      }
+      deepEqual(await Promise.all([gone, stays].map(async ({ userId }) => (await oneTimeTokens.listForUser(userId)).length)), [0, 1])
     }
   }
 ]
@@ -123,6 +126,8 @@ const throttleCases: readonly ContractCase[] = [
       await throttles.attempt(other, rule)
       equal((await throttles.attempt(key, { ...rule, at: after(59) })).admitted, false)
       deepEqual({ ...await throttles.attempt(key, { ...rule, at: after(60) }) }, { admitted: true, count: 1, retryAt: after(60) })
+      equal((await throttles.find(other))?.count, 1)
+      if (throttles.deleteForgotten === undefined) return
       await throttles.deleteForgotten(after(61))
       deepEqual([(await throttles.find(key))?.count, await throttles.find(other)], [1, null])
     }

@@ -1,0 +1,49 @@
+import { randomFraction } from '../../random.ts'
+
+/** Under the boundary's second, so that whoever waits is told the cause. */
+const ANSWER_MS = 900
+
+/** Longer than an answer may take; then it is a server that hangs, or a network that swallows. */
+const SILENCE_MS = 1500
+
+const LONGEST_PAUSE_MS = 1000
+
+/** Not all processes at once. */
+const retry = (attempt: number) => randomFraction() * Math.min(50 * 2 ** attempt, LONGEST_PAUSE_MS)
+
+const NODE_OPTIONS = {
+  // What was not answered may have been done: nobody sends it again.
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+  enableAutoPipelining: false,
+  commandTimeout: ANSWER_MS,
+  connectTimeout: SILENCE_MS,
+  socketTimeout: SILENCE_MS,
+  maxLoadingRetryTime: LONGEST_PAUSE_MS,
+  // The primary has become a replica: the address leads to another by now. What was refused is not repeated.
+  reconnectOnError: ({ message }: Error) => message.startsWith('READONLY'),
+  stringNumbers: false
+} as const
+
+/** For one server, or the primary that Sentinel names. */
+export const SERVER_OPTIONS = {
+  ...NODE_OPTIONS,
+  enableOfflineQueue: false,
+  enableReadyCheck: true,
+  lazyConnect: false,
+  retryStrategy: retry
+} as const
+
+export const CLUSTER_OPTIONS = {
+  enableOfflineQueue: false,
+  enableReadyCheck: true,
+  lazyConnect: false,
+  enableAutoPipelining: false,
+  clusterRetryStrategy: retry,
+  // A replica may not know yet what was revoked.
+  scaleReads: 'master',
+  // Left at its default it would send again what was not answered.
+  retryDelayOnFailover: 0,
+  shardedSubscribers: false,
+  redisOptions: NODE_OPTIONS
+} as const

@@ -1,0 +1,94 @@
+import { pause } from '../../clock.ts'
+import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '../../errors.ts'
+import { CLUSTER_OPTIONS, SERVER_OPTIONS } from './connection-options.ts'
+import type { Script } from './scripts.ts'
+
+/** A client of `ioredis`, such as `app.redis` of `@fastify/redis`: for one server, by Sentinel, or of a Cluster. */
+export interface RedisClient {
+  /** A client like this one, with other options. */
+  duplicate (...args: never[]): object
+}
+
+/** What is needed of a client of ours. */
+interface OwnClient {
+  readonly status: string
+  call (command: string, ...args: readonly Argument[]): Promise<unknown>
+  nodes?(role: 'master'): OwnClient[]
+  on (event: 'ready' | 'close' | 'error', listener: () => void): unknown
+  disconnect (): void
+}
+
+type Argument = string | number
+
+/** A connection of our own: each call is sent once at most, and not after its caller has given up. */
+export interface Connection {
+  send (command: string, ...args: readonly Argument[]): Promise<unknown>
+  /** Run a script, which is about one key: so it runs on every Cluster. */
+  run (script: Script, key: string, ...args: readonly Argument[]): Promise<unknown>
+  /** The answers of every server that may be written to. */
+  askServers (command: string, ...args: readonly Argument[]): Promise<unknown[]>
+  /** Twice does no harm. */
+  close (): Promise<void>
+}
+
+/** How long a call waits for a connection; with an answer on top it is about the boundary's second. */
+const CONNECTION_MS = 500
+
+/**
+ * Connect as the client of a host's does. It may have been told to repeat what was not answered, or to wait without end:
+ * the defaults of `ioredis`. So ours is another one, with options of ours.
+ */
+export function connect (client: RedisClient, onReady: (connection: Connection) => void): Connection {
+  const own = duplicate(client)
+  let connected = new AbortController()
+  own.on('ready', () => {
+    connected.abort()
+    onReady(connection)
+  })
+  own.on('close', () => { connected = new AbortController() })
+  // Whoever calls is told; without a listener it would be printed as well.
+  own.on('error', () => {})
+
+  async function send (command: string, ...args: readonly Argument[]): Promise<unknown> {
+    if (own.status !== 'ready') await pause(CONNECTION_MS, connected.signal)
+    if (own.status !== 'ready') throw new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: 'no connection to Redis' })
+    return await own.call(command, ...args)
+  }
+
+  const connection: Connection = {
+    send,
+    async run ({ digest, text }, key, ...args) {
+      try {
+        return await send('evalsha', digest, 1, key, ...args)
+      } catch (error) {
+        // A server that is new, or was told to forget; nothing has run.
+        if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
+        return await send('eval', text, 1, key, ...args)
+      }
+    },
+    askServers: async (command, ...args) => await Promise.all((own.nodes?.('master') ?? [own]).map(async server => await server.call(command, ...args))),
+    close: async () => { own.disconnect() }
+  }
+  return connection
+}
+
+function duplicate (client: RedisClient): OwnClient {
+  const { duplicate, call, isCluster } = (client ?? {}) as { readonly duplicate?: unknown, readonly call?: unknown, readonly isCluster?: unknown }
+  if (typeof duplicate !== 'function' || typeof call !== 'function') throw new FST_ACCOUNTS_OPTION_INVALID('client', 'of redisStorage must be a client of ioredis, such as app.redis')
+  return (isCluster === true ? duplicate.call(client, [], CLUSTER_OPTIONS) : duplicate.call(client, SERVER_OPTIONS)) as OwnClient
+}
+
+/**
+ * Do it once more if the connection broke before it was answered: for what only reads, or has the same effect when it runs twice.
+ * What the server has said stands, and so does its silence.
+ */
+export async function repeatable<T> (call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    if (!isLost(error as Error)) throw error
+    return await call()
+  }
+}
+
+const isLost = ({ name, message }: Error) => name === 'MaxRetriesPerRequestError' || name === 'AbortError' || message === 'Connection is closed.'

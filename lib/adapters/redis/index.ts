@@ -1,0 +1,37 @@
+import type { Storage } from '../../../types/storage.ts'
+import { FST_ACCOUNTS_OPTION_INVALID } from '../../errors.ts'
+import { connect, type RedisClient } from './connection.ts'
+import { warnOfEviction } from './eviction.ts'
+import { redisOneTimeTokens } from './one-time-tokens.ts'
+import { redisSessions } from './sessions.ts'
+import { redisThrottles } from './throttles.ts'
+
+export type { RedisClient } from './connection.ts'
+
+export interface RedisOptions {
+  /** What all keys begin with. @default 'accounts:' */
+  readonly prefix?: string
+}
+
+/** Parts of a storage, to be spread over one that has the rest. */
+export type RedisStorage = Required<Pick<Storage, 'sessions' | 'throttles' | 'oneTimeTokens'>>
+
+/**
+ * Sessions, throttles and one-time tokens, in Redis 6.2 or newer: one server, Sentinel or a Cluster.
+ * @param client of `ioredis`, such as `app.redis` of `@fastify/redis`; a connection is opened like its, and closed with the server
+ * @throws {FST_ACCOUNTS_OPTION_INVALID}
+ */
+export function redisStorage (client: RedisClient, { prefix = 'accounts:', ...unknown }: RedisOptions = {}): RedisStorage {
+  if (typeof prefix !== 'string') throw new FST_ACCOUNTS_OPTION_INVALID('prefix', `must be a text, not ${typeof prefix}`)
+  // The first pair of braces in a key says which server of a Cluster has it.
+  if (/[{}]/.test(prefix)) throw new FST_ACCOUNTS_OPTION_INVALID('prefix', 'must not have braces')
+  const [name] = Object.keys(unknown)
+  if (name !== undefined) throw new FST_ACCOUNTS_OPTION_INVALID(name, 'is unknown')
+  const connection = connect(client, warnOfEviction())
+  const { close } = connection
+  return {
+    sessions: { ...redisSessions(connection, prefix), close },
+    throttles: { ...redisThrottles(connection, prefix), close },
+    oneTimeTokens: { ...redisOneTimeTokens(connection, prefix), close }
+  }
+}
