@@ -1,6 +1,7 @@
 import { pause } from '../../clock.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '../../errors.ts'
 import { CLUSTER_OPTIONS, SERVER_OPTIONS } from './connection-options.ts'
+import type { FeedClient } from './feed.ts'
 import type { Script } from './scripts.ts'
 
 /** A client of `ioredis`, such as `app.redis` of `@fastify/redis`: for one server, by Sentinel, or of a Cluster. */
@@ -22,6 +23,8 @@ type Argument = string | number
 
 /** A connection of our own: each call is sent once at most, and not after its caller has given up. */
 export interface Connection {
+  /** For the feed, which makes others like it. */
+  readonly client: FeedClient
   send (command: string, ...args: readonly Argument[]): Promise<unknown>
   /** Run a script, which is about one key: so it runs on every Cluster. */
   run (script: Script, key: string, ...args: readonly Argument[]): Promise<unknown>
@@ -56,6 +59,7 @@ export function connect (client: RedisClient, onReady: (connection: Connection) 
   }
 
   const connection: Connection = {
+    client: own as unknown as FeedClient,
     send,
     async run ({ digest, text }, key, ...args) {
       try {

@@ -2,6 +2,7 @@ import type { Storage } from '../../../types/storage.ts'
 import { FST_ACCOUNTS_OPTION_INVALID } from '../../errors.ts'
 import { connect, type RedisClient } from './connection.ts'
 import { warnOfEviction } from './eviction.ts'
+import { createRedisFeed } from './feed.ts'
 import { redisOneTimeTokens } from './one-time-tokens.ts'
 import { redisSessions } from './sessions.ts'
 import { redisThrottles } from './throttles.ts'
@@ -28,9 +29,13 @@ export function redisStorage (client: RedisClient, { prefix = 'accounts:', ...un
   const [name] = Object.keys(unknown)
   if (name !== undefined) throw new FST_ACCOUNTS_OPTION_INVALID(name, 'is unknown')
   const connection = connect(client, warnOfEviction())
-  const { close } = connection
+  const feed = createRedisFeed(connection.client, prefix)
+  const close = async () => {
+    await feed.close()
+    await connection.close()
+  }
   return {
-    sessions: { ...redisSessions(connection, prefix), close },
+    sessions: { ...redisSessions(connection, prefix), feed, close },
     throttles: { ...redisThrottles(connection, prefix), close },
     oneTimeTokens: { ...redisOneTimeTokens(connection, prefix), close }
   }
