@@ -24,7 +24,6 @@ for (const [name, open] of BACKENDS) {
   })
 }
 
-
 function alternating<Parts extends object> (one: Parts, other: Parts): Parts {
   let turn = 0
   const alternate = (name: string) => {

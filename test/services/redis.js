@@ -17,10 +17,20 @@ export function findRedis () {
 }
 
 /**
- * Starts a private Redis on a free loopback port, without persistence.
- * @returns {Promise<{ url: string, stop: () => Promise<void> }>}
+ * @typedef {object} RedisServer
+ * @property {string} url
+ * @property {() => Promise<void>} stop for good
+ * @property {(signal: NodeJS.Signals) => void} signal to the server, as a frozen or killed machine gets it
+ * @property {() => Promise<void>} halt at once; what it knew is gone
+ * @property {() => Promise<void>} resume start again, at the same address
  */
-export async function startRedis () {
+
+/**
+ * Starts a private Redis on a free loopback port, without persistence.
+ * @param {string[]} [settings] further arguments
+ * @returns {Promise<RedisServer>}
+ */
+export async function startRedis (settings = []) {
   const program = findRedis()
   if (!program) throw new Error('redis-server is not installed.')
   const folder = await mkdtemp(join(tmpdir(), 'accounts-redis-'))
@@ -29,26 +39,35 @@ export async function startRedis () {
 
   const stop = () => {
     stopping ??= (async () => {
+      signal('SIGCONT')
       await server?.stop()
       await rm(folder, { recursive: true, force: true })
       untie()
     })()
     return stopping
   }
+  const signal = (name) => { if (server?.isRunning) process.kill(server.pid, name) }
   const kill = () => rmSync(folder, { recursive: true, force: true })
   const untie = endWithProcess({ stop, kill })
 
   try {
     return await startOnFreePort(async (port) => {
-      server = await startServerProcess({
-        command: program,
-        args: ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'],
-        options: { cwd: folder },
-        isReady: () => answersPing(port),
-        stopSignal: 'SIGTERM',
-        killSignal: 'SIGKILL'
-      })
-      return { url: `redis://127.0.0.1:${port}`, stop }
+      const resume = async () => {
+        server = await startServerProcess({
+          command: program,
+          args: ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no', ...settings],
+          options: { cwd: folder },
+          isReady: () => answersPing(port),
+          stopSignal: 'SIGTERM',
+          killSignal: 'SIGKILL'
+        })
+      }
+      const halt = async () => {
+        signal('SIGKILL')
+        await server.ended
+      }
+      await resume()
+      return { url: `redis://127.0.0.1:${port}`, stop, signal, halt, resume }
     })
   } catch (error) {
     await stop()

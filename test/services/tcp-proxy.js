@@ -5,7 +5,7 @@ import { createServer, Socket } from 'node:net'
 const NOTIFICATION = 'A'.charCodeAt(0)
 
 /**
- * A network between a client and PostgreSQL that does what networks do.
+ * A network between a client and a server that does what networks do.
  * @typedef {object} TcpProxy
  * @property {string} url
  * @property {() => number} count connections that the client has open
@@ -23,11 +23,11 @@ const NOTIFICATION = 'A'.charCodeAt(0)
 
 /**
  * Starts a proxy on a free loopback port.
- * @param {string} target the URL of a server of PostgreSQL, without TLS
+ * @param {string} target the URL of PostgreSQL or Redis, without TLS
  * @returns {Promise<TcpProxy>}
  */
 export async function startTcpProxy (target) {
-  const { port, hostname } = new URL(target)
+  const { port, hostname, protocol } = new URL(target)
   const links = new Set()
   const state = { isRefused: false, isFrozen: false, milliseconds: 0, dropsNotifications: false, pattern: null, when: '', hasLost: false, bytes: 0 }
 
@@ -52,7 +52,7 @@ export async function startTcpProxy (target) {
       }
       upstream.write(bytes)
     }))
-    const frames = createFrames((message) => !(state.dropsNotifications && message[0] === NOTIFICATION))
+    const frames = protocol === 'redis:' ? (bytes) => bytes : createFrames((message) => !(state.dropsNotifications && message[0] === NOTIFICATION))
     upstream.on('data', (bytes) => {
       const hand = () => pass(link, () => {
         if (!link.isDoomed) return client.write(frames(bytes))

@@ -33,10 +33,11 @@ export function createRedisFeed (client: FeedClient, prefix: string): RedisFeed 
   const listeners = new Set<(change: Change) => void>()
   const lines = new Map<Server, Heartbeat>()
   const alone = [client]
-  // Of what it tells at once Redis tells in the order of these prefixes: sessions first.
+  // Of what it tells at once Redis tells in the order of prefixes: sessions first.
   const own = `${prefix}watch:${randomId()}:`
-  const written = String(client.options.keyPrefix ?? '')
-  const sessionKeys = `${written}${prefix}session:{`
+  /** What the client puts before every key by itself; what is heard has it. */
+  const added = String(client.options.keyPrefix ?? '')
+  const sessionKeys = `${added}${prefix}session:{`
   let isClosed = false
   let names = 0
   let refusals = 0
@@ -51,8 +52,8 @@ export function createRedisFeed (client: FeedClient, prefix: string): RedisFeed 
   function nameProbe (server: Server): string | null {
     const address = `${String(server.options.host)}:${String(server.options.port)}`
     for (let tries = 0; tries < PROBE_NAMES; tries++) {
-      const key = `${own}{${names++}}`
-      if (client.slots === undefined || client.slots[slotOf(written + key)]?.[0] === address) return key
+      const key = `${added}${own}{${names++}}`
+      if (client.slots === undefined || client.slots[slotOf(key)]?.[0] === address) return key
     }
     return null
   }
@@ -60,9 +61,9 @@ export function createRedisFeed (client: FeedClient, prefix: string): RedisFeed 
   function openLine (server: Server): Heartbeat {
     const tracking = {
       server,
-      prefixes: [sessionKeys, written + own],
+      prefixes: [sessionKeys, added + own],
       nameProbe: () => nameProbe(server),
-      write: async (key: string) => await client.call('set', key, '', 'PX', PROBE_MS),
+      write: async (key: string) => await client.call('set', key.slice(added.length), '', 'PX', PROBE_MS),
       hear,
       onRefusal
     }
