@@ -4,7 +4,7 @@ import { redisStorage } from '../lib/adapters/redis/index.ts'
 import { storageContract } from '../lib/testing/index.ts'
 import type { Storage } from '../types/index.ts'
 import { openPostgres } from './support/postgres.ts'
-import { openRedis } from './support/redis.ts'
+import { besideRedis, openRedis } from './support/redis.ts'
 
 const BACKENDS: ReadonlyArray<readonly [string, (t: Test) => Promise<Storage>]> = [
   ['SQLite', async () => await sqliteStorage(':memory:')],
@@ -19,7 +19,7 @@ for (const [name, open] of BACKENDS) {
     const other = redisStorage(client, { prefix })
     t.teardown(async () => await other.sessions.close!())
     // Every second verb goes over another connection, as it does with two processes.
-    const storage = { ...rest, ...alternating(parts, other) }
+    const storage = besideRedis(rest, alternating(parts, other))
     for (const { title, run } of storageContract) await t.resolves(run(storage), title)
   })
 }

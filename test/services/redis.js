@@ -19,55 +19,60 @@ export function findRedis () {
 /**
  * @typedef {object} RedisServer
  * @property {string} url
- * @property {() => Promise<void>} stop for good
- * @property {(signal: NodeJS.Signals) => void} signal to the server, as a frozen or killed machine gets it
- * @property {() => Promise<void>} halt at once; what it knew is gone
- * @property {() => Promise<void>} resume start again, at the same address
+ * @property {() => Promise<void>} stop
+ * @property {(isFrozen: boolean) => void} freeze it holds its connections open, and answers nothing
+ * @property {() => Promise<void>} kill at once, as a power cut does
+ * @property {() => Promise<void>} restart at the same address; what it kept is gone
  */
 
 /**
  * Starts a private Redis on a free loopback port, without persistence.
- * @param {string[]} [settings] further arguments
+ * @param {Record<string, string>} [settings] of its configuration
  * @returns {Promise<RedisServer>}
  */
-export async function startRedis (settings = []) {
+export async function startRedis (settings = {}) {
   const program = findRedis()
   if (!program) throw new Error('redis-server is not installed.')
   const folder = await mkdtemp(join(tmpdir(), 'accounts-redis-'))
   let server
   let stopping
 
+  const freeze = (isFrozen) => { process.kill(server.pid, isFrozen ? 'SIGSTOP' : 'SIGCONT') }
   const stop = () => {
     stopping ??= (async () => {
-      signal('SIGCONT')
+      if (server?.isRunning) freeze(false)
       await server?.stop()
       await rm(folder, { recursive: true, force: true })
       untie()
     })()
     return stopping
   }
-  const signal = (name) => { if (server?.isRunning) process.kill(server.pid, name) }
   const kill = () => rmSync(folder, { recursive: true, force: true })
   const untie = endWithProcess({ stop, kill })
+  const start = async (port) => {
+    server = await startServerProcess({
+      command: program,
+      args: ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no', ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])],
+      options: { cwd: folder },
+      isReady: () => answersPing(port),
+      stopSignal: 'SIGTERM',
+      killSignal: 'SIGKILL'
+    })
+  }
 
   try {
     return await startOnFreePort(async (port) => {
-      const resume = async () => {
-        server = await startServerProcess({
-          command: program,
-          args: ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no', ...settings],
-          options: { cwd: folder },
-          isReady: () => answersPing(port),
-          stopSignal: 'SIGTERM',
-          killSignal: 'SIGKILL'
-        })
+      await start(port)
+      return {
+        url: `redis://127.0.0.1:${port}`,
+        stop,
+        freeze,
+        async kill () {
+          process.kill(server.pid, 'SIGKILL')
+          await server.ended
+        },
+        restart: async () => await start(port)
       }
-      const halt = async () => {
-        signal('SIGKILL')
-        await server.ended
-      }
-      await resume()
-      return { url: `redis://127.0.0.1:${port}`, stop, signal, halt, resume }
     })
   } catch (error) {
     await stop()

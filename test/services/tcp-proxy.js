@@ -17,17 +17,18 @@ const NOTIFICATION = 'A'.charCodeAt(0)
  * @property {(milliseconds: number) => void} delay what the server says
  * @property {(pattern: RegExp, when: 'on the way' | 'when answered') => () => boolean} lose cut a connection over the next
  *   message that matches, before the server gets it or when it has answered; whether it has happened
- * @property {() => void} dropNotifications as a transaction pooler does
+ * @property {() => void} dropNotifications of PostgreSQL, as a transaction pooler does
  * @property {() => Promise<void>} close
  */
 
 /**
  * Starts a proxy on a free loopback port.
- * @param {string} target the URL of PostgreSQL or Redis, without TLS
+ * @param {string} target the URL of a server of PostgreSQL or Redis, without TLS
  * @returns {Promise<TcpProxy>}
  */
 export async function startTcpProxy (target) {
   const { port, hostname, protocol } = new URL(target)
+  const speaksPostgres = protocol.startsWith('postgres')
   const links = new Set()
   const state = { isRefused: false, isFrozen: false, milliseconds: 0, dropsNotifications: false, pattern: null, when: '', hasLost: false, bytes: 0 }
 
@@ -52,7 +53,7 @@ export async function startTcpProxy (target) {
       }
       upstream.write(bytes)
     }))
-    const frames = protocol === 'redis:' ? (bytes) => bytes : createFrames((message) => !(state.dropsNotifications && message[0] === NOTIFICATION))
+    const frames = speaksPostgres ? createFrames((message) => !(state.dropsNotifications && message[0] === NOTIFICATION)) : (bytes) => bytes
     upstream.on('data', (bytes) => {
       const hand = () => pass(link, () => {
         if (!link.isDoomed) return client.write(frames(bytes))

@@ -9,6 +9,7 @@ import { sqliteStorage } from '../../lib/adapters/kysely/index.ts'
 import type { AccountsOptions, Storage } from '../../types/index.ts'
 import { createClient, type Client } from './client.ts'
 import { openPostgres } from './postgres.ts'
+import { besideRedis, openRedis } from './redis.ts'
 
 export const PASSWORD = 'violet harbor 92 lantern'
 export const OTHER_PASSWORD = 'copper meadow 57 compass'
@@ -64,9 +65,11 @@ export async function createApp (t: Test, options: Partial<AccountsOptions> = {}
   }
 }
 
-/** What the tests of behaviour run on: SQLite, and in a second run (`TEST_STORAGE=postgres`) PostgreSQL. */
+/** What the tests of behaviour run on: SQLite, and in other runs (`TEST_STORAGE`) PostgreSQL, or Redis beside SQLite. */
 export async function openStorage (t: Test): Promise<Storage> {
-  return process.env.TEST_STORAGE === 'postgres' ? await openPostgres(t) : await sqliteStorage(':memory:')
+  if (process.env.TEST_STORAGE === 'postgres') return await openPostgres(t)
+  const storage = await sqliteStorage(':memory:')
+  return process.env.TEST_STORAGE === 'redis' ? besideRedis(storage, openRedis(t).parts) : storage
 }
 
 /** The path of a database file in a folder of its own, removed with the test. */

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { redisStorage, type RedisStorage } from '../../lib/adapters/redis/index.ts'
+import type { Storage } from '../../types/index.ts'
 
 /** The address of the Redis that the test run has started, or was given. */
 export function redisUrl (): string {
@@ -29,6 +30,11 @@ export function openRedis (t: Test, url = redisUrl()): TestRedis {
     client.disconnect()
   })
   return { client, prefix, parts }
+}
+
+/** What Redis keeps, and the rest in a database. */
+export function besideRedis (storage: Storage, parts: RedisStorage): Storage {
+  return { ...storage, ...parts }
 }
 
 export async function keysOf (client: Redis, prefix: string): Promise<string[]> {

@@ -1,5 +1,5 @@
 import { pause } from '../../clock.ts'
-import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '../../errors.ts'
+import { FST_ACCOUNTS_OPTION_INVALID } from '../../errors.ts'
 import { CLUSTER_OPTIONS, SERVER_OPTIONS } from './connection-options.ts'
 import type { FeedClient } from './feed.ts'
 import type { Script } from './scripts.ts'
@@ -12,10 +12,9 @@ export interface RedisClient {
 
 /** What is needed of a client of ours. */
 interface OwnClient {
-  readonly status: string
   call (command: string, ...args: readonly Argument[]): Promise<unknown>
   nodes?(role: 'master'): OwnClient[]
-  on (event: 'ready' | 'close' | 'error', listener: () => void): unknown
+  on (event: 'ready' | 'error', listener: () => void): unknown
   disconnect (): void
 }
 
@@ -48,14 +47,23 @@ export function connect (client: RedisClient, onReady: (connection: Connection) 
     connected.abort()
     onReady(connection)
   })
-  own.on('close', () => { connected = new AbortController() })
   // Whoever calls is told; without a listener it would be printed as well.
   own.on('error', () => {})
 
   async function send (command: string, ...args: readonly Argument[]): Promise<unknown> {
-    if (own.status !== 'ready') await pause(CONNECTION_MS, connected.signal)
-    if (own.status !== 'ready') throw new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: 'no connection to Redis' })
-    return await own.call(command, ...args)
+    try {
+      return await own.call(command, ...args)
+    } catch (error) {
+      if (!isUnsent(error as Error)) throw error
+      await waitForConnection()
+      return await own.call(command, ...args)
+    }
+  }
+
+  /** The next one, or not for long. */
+  async function waitForConnection (): Promise<void> {
+    if (connected.signal.aborted) connected = new AbortController()
+    await pause(CONNECTION_MS, connected.signal)
   }
 
   const connection: Connection = {
@@ -94,5 +102,8 @@ export async function repeatable<T> (call: () => Promise<T>): Promise<T> {
     return await call()
   }
 }
+
+/** There was no connection to send it on; as we have it, `ioredis` keeps nothing for later. */
+const isUnsent = ({ message }: Error) => message.includes('enableOfflineQueue options is false')
 
 const isLost = ({ name, message }: Error) => name === 'MaxRetriesPerRequestError' || name === 'AbortError' || message === 'Connection is closed.'

@@ -1,0 +1,190 @@
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
+import { createMailbox, tokenOf } from '../lib/testing/index.ts'
+import { startRedis, type RedisServer } from './services/redis.js'
+import { startTcpProxy, type TcpProxy } from './services/tcp-proxy.js'
+import { createApp, OTHER_PASSWORD, PASSWORD, type TestApp } from './support/app.ts'
+import type { Client } from './support/client.ts'
+import { holdClock, HOUR, MINUTE } from './support/clock.ts'
+import { checkUnavailable } from './support/faults.ts'
+import { realTime, until } from './support/postgres-server.ts'
+import { besideRedis, keysOf, openRedis, type TestRedis } from './support/redis.ts'
+
+/** A call has a second, a transaction two; and a busy machine has this much more patience. */
+const CALL_MS = 1000
+const PATIENCE_MS = 500
+const RECOVERY_MS = 5000
+
+const EMAIL = 'ada@example.com'
+
+interface Subject extends TestApp, Omit<TestRedis, 'client'> {
+  readonly redis: Redis
+  readonly mailbox: ReturnType<typeof createMailbox>
+  /** Sessions whose refresh token was taken for a copied one. */
+  readonly alarms: string[]
+}
+
+async function createSubject (t: Test, url: string): Promise<Subject> {
+  const redis = openRedis(t, url)
+  const mailbox = createMailbox()
+  const alarms: string[] = []
+  const options = { mailer: mailbox, registration: { verifyEmail: false }, hooks: { sessionReused: ({ sessionId }: { sessionId: string }) => { alarms.push(sessionId) } } }
+  const test = await createApp(t, { ...options, storage: besideRedis(await sqliteStorage(':memory:'), redis.parts) })
+  return { ...redis, ...test, redis: redis.client, mailbox, alarms }
+}
+
+async function startServer (t: Test, settings?: Record<string, string>): Promise<RedisServer & { proxy: TcpProxy }> {
+  const server = await startRedis(settings)
+  const proxy = await startTcpProxy(server.url)
+  t.teardown(async () => {
+    await proxy.close()
+    await server.stop()
+  })
+  return { ...server, proxy }
+}
+
+const login = async (browser: Client, password = PASSWORD) => (await browser.post('/auth/login', { email: EMAIL, password })).statusCode
+const isIn = async (browser: Client) => (await browser.copy().get('/private')).statusCode === 200
+
+const server = await startServer(t)
+
+const SILENCES: ReadonlyArray<readonly [string, (isSilent: boolean) => void]> = [
+  ['a server that is frozen', server.freeze],
+  ['a network that swallows everything', server.proxy.freeze]
+]
+
+for (const [title, silence] of SILENCES) {
+  t.test(`V-01 V-02 F-02 ${title}: 503 in time, no cookie, and then all is well again`, async t => {
+    const { signedUp, client } = await createSubject(t, server.proxy.url)
+    const [ada, leaving] = [await signedUp(EMAIL), client()]
+    await login(leaving)
+    const cookies = JSON.stringify(ada.cookies)
+    const acts: Record<string, (browser: Client) => ReturnType<Client['get']>> = {
+      'a guard': async browser => await browser.get('/private'),
+      logout: async () => await leaving.copy().post('/auth/logout'),
+      login: async () => await client().post('/auth/login', { email: EMAIL, password: PASSWORD }),
+      'the list of sessions': async browser => await browser.get('/auth/sessions'),
+      'ending the others': async browser => await browser.request('DELETE', '/auth/sessions')
+    }
+    silence(true)
+    for (let round = 0; round < 2; round++) {
+      await Promise.all(Object.entries(acts).map(async ([title, act]) => {
+        const start = realTime()
+        checkUnavailable(t, await act(ada.copy()), title)
+        t.ok(realTime() - start < CALL_MS + PATIENCE_MS, `${title}: ${(realTime() - start).toFixed(0)} ms`)
+      }))
+    }
+    silence(false)
+    t.comment(`well again after ${(await until(async () => await isIn(ada), RECOVERY_MS)).toFixed(0)} ms`)
+    t.equal(JSON.stringify(ada.cookies), cookies)
+    t.equal((await ada.post('/auth/logout')).statusCode, 204)
+    t.notOk(await isIn(ada))
+  })
+}
+
+t.test('F-01 a server that is gone: 503; back without what it kept, all sign in again', async t => {
+  const server = await startServer(t)
+  const { signedUp, client } = await createSubject(t, server.url)
+  const ada = await signedUp(EMAIL)
+  await server.kill()
+  for (const answer of await Promise.all([ada.get('/private'), client().post('/auth/login', { email: EMAIL, password: PASSWORD })])) checkUnavailable(t, answer, 'gone')
+  await server.restart()
+  await until(async () => (await ada.copy().get('/private')).statusCode === 401, RECOVERY_MS)
+  t.equal(await login(ada), 200)
+  t.ok(await isIn(ada))
+})
+
+t.test('F-05 F-08 scripts and connections that the server drops are not noticed; what it has forgotten lets nobody in', async t => {
+  const { signedUp, client } = await createSubject(t, server.url)
+  const operator = new Redis(server.url)
+  t.teardown(() => { operator.disconnect() })
+  const ada = await signedUp(EMAIL)
+  await operator.script('FLUSH')
+  t.equal(await login(client()), 200)
+  t.ok(await isIn(ada))
+  await operator.call('CLIENT', 'KILL', 'TYPE', 'normal')
+  t.ok(await isIn(ada), 'a question is asked again')
+  t.equal(await login(client()), 200)
+  await operator.flushall()
+  await until(async () => !await isIn(ada), CALL_MS)
+  t.equal((await ada.post('/auth/refresh')).statusCode, 401)
+  t.equal(await login(ada), 200)
+})
+
+t.test('V-04 F-04 F-12 a lost answer: nothing is done twice, nobody is taken for a thief, and a link is used up by who comes with it', async t => {
+  const clock = holdClock(t)
+  const { signedUp, client, mailbox, alarms, parts, storage } = await createSubject(t, server.proxy.url)
+  const ada = await signedUp(EMAIL)
+  const sessionId = (await storage.sessions.listForUser((await storage.users.findByEmail(EMAIL))!.id, null))[0]!.id
+
+  const rule = { at: new Date(), delays: [0], limit: 9, forgetAfter: HOUR }
+  await parts.throttles.attempt('key', rule)
+  const isLost = server.proxy.lose(/throttle:\{key\}/, 'when answered')
+  await t.rejects(parts.throttles.attempt('key', rule))
+  t.ok(isLost())
+  t.match(await parts.throttles.find('key'), { count: 2 })
+
+  // The first time that a script runs it is sent twice: the server does not know it yet.
+  clock.advance(HOUR)
+  t.equal((await ada.post('/auth/refresh')).headers['accounts-refresh'], 'rotated')
+  for (const outcome of ['window', 'recovered']) {
+    clock.advance(HOUR)
+    server.proxy.lose(/evalsha[^]*session:\{/, 'when answered')
+    const before = (await storage.sessions.find(sessionId))!.generation
+    checkUnavailable(t, await ada.post('/auth/refresh'), 'rotated, and not said')
+    t.equal((await storage.sessions.find(sessionId))!.generation, before + 1)
+    if (outcome === 'recovered') clock.advance(MINUTE)
+    t.equal((await ada.post('/auth/refresh')).headers['accounts-refresh'], outcome)
+    if (outcome === 'window') {
+      clock.advance(MINUTE)
+      t.equal((await ada.post('/auth/refresh')).headers['accounts-refresh'], 'recovered')
+    }
+  }
+
+  await client().post('/auth/password/forgot', { email: EMAIL })
+  const token = tokenOf(await mailbox.next({ kind: 'reset-password' }))
+  const isUsed = server.proxy.lose(/evalsha[^]*user-one-time/, 'when answered')
+  t.equal((await client().post('/auth/password/reset', { token, password: OTHER_PASSWORD })).statusCode, 204)
+  t.ok(isUsed())
+  t.equal((await client().post('/auth/password/reset', { token, password: PASSWORD })).statusCode, 422)
+  t.strictSame(alarms, [])
+  t.notOk(await isIn(ada))
+})
+
+t.test('F-07 whatever key is evicted, nobody gets back in, and an older link stays void', async t => {
+  const { app, client, signedUp, redis, prefix, mailbox, parts } = await createSubject(t, server.url)
+  const { id } = (await signedUp(EMAIL), (await app.accounts.users.findByEmail(EMAIL))!)
+  const older = (await client().post('/auth/password/forgot', { email: EMAIL }), tokenOf(await mailbox.next({ kind: 'reset-password' })))
+  const newer = (await client().post('/auth/password/forgot', { email: EMAIL }), tokenOf(await mailbox.next({ kind: 'reset-password' })))
+  for (const kind of ['session', 'user-sessions', 'one-time', 'user-one-time']) {
+    const [live, ended] = [client(), client()]
+    for (const browser of [live, ended]) await login(browser)
+    await ended.post('/auth/logout')
+    const keys = (await keysOf(redis, prefix)).filter(key => key.startsWith(`${kind}:`)).map(key => prefix + key)
+    const values = await Promise.all(keys.map(async key => await redis.dumpBuffer(key)))
+    t.ok(await redis.del(...keys) > 0, kind)
+    t.notOk(await isIn(ended), kind)
+    await parts.sessions.revokeAllForUser(id, { at: new Date(), reason: 'ended-by-admin' })
+    for (const browser of [live, ended]) t.notOk(await isIn(browser), kind)
+    t.equal((await client().post('/auth/password/reset', { token: older, password: OTHER_PASSWORD })).statusCode, 422, kind)
+    for (const [place, key] of keys.entries()) await redis.restore(key, 0, values[place]!, 'REPLACE')
+  }
+  t.equal((await client().post('/auth/password/reset', { token: newer, password: OTHER_PASSWORD })).statusCode, 204)
+})
+
+t.test('F-07 a start warns, once, of a server that evicts, and of no other', async t => {
+  const warnings: string[] = []
+  const listen = ({ message, name }: Error) => { if (name === 'FastifyAccountsWarning') warnings.push(message) }
+  process.on('warning', listen)
+  t.teardown(() => { process.off('warning', listen) })
+  const evicting = await startServer(t, { 'maxmemory-policy': 'allkeys-lru' })
+  for (const { url } of [server, evicting]) {
+    const { parts } = openRedis(t, url)
+    await parts.sessions.find('nobody')
+    await parts.sessions.find('nobody')
+  }
+  await until(() => warnings.length > 0)
+  t.match(warnings, [/maxmemory-policy is allkeys-lru/])
+  t.equal(warnings.length, 1)
+})
