@@ -1,3 +1,6 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
@@ -290,4 +293,22 @@ t.test('J-11 memory counts only while both feeds are current: that of the users,
   await both.knock()
   t.ok(both.calls.includes('sessions.find'), 'what was remembered before is forgotten')
   t.ok(proxy)
+})
+
+t.test('V-06 after close() nothing keeps the process, also if the server is frozen', async t => {
+  const server = await startRedis()
+  t.teardown(async () => await server.stop())
+  for (const isFrozen of [false, true]) {
+    const child = fork(join(import.meta.dirname, 'workers', 'open-and-close.js'), [JSON.stringify({ file: databaseFile(t), redis: { url: server.url, prefix: PREFIX } })], { execArgv: [], env: { ...process.env, NODE_OPTIONS: '' } })
+    t.teardown(() => { child.kill('SIGKILL') })
+    await once(child, 'message')
+    await pause(300)
+    server.freeze(isFrozen)
+    const start = realTime()
+    child.send('close')
+    const [code] = await Promise.race([once(child, 'exit'), pause(10_000).then(() => ['never'])])
+    server.freeze(false)
+    t.equal(code, 0)
+    t.comment(`${isFrozen ? 'frozen: ' : ''}gone after ${(realTime() - start).toFixed(0)} ms`)
+  }
 })
