@@ -1,7 +1,7 @@
 import neostandard from 'neostandard'
 
 /** What a folder may import from the others; lower layers know nothing of higher ones (docs/architecture.md). */
-const LEAVES = ['batch', 'errors', 'clock', 'random', 'duration', 'shape', 'strict-json']
+const LEAVES = ['batch', 'errors', 'clock', 'random', 'duration', 'heartbeat', 'shape', 'strict-json']
 const ALLOWED = {
   tokens: [...LEAVES],
   passwords: [...LEAVES, 'options'],

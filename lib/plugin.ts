@@ -99,7 +99,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const mail = startMail({ settings: settings.mail, storage, oneTimeTokens, hooks, log: app.log })
   const { post } = mail
   const activity = createActivity(storage.sessions, ROTATION_WINDOW)
-  const changes = createChanges({ storage, feed: settings.storage.feed, capacity: CAPACITY })
+  const changes = createChanges({ storage, feed: settings.storage.feed, sessionFeed: settings.storage.sessions.feed, capacity: CAPACITY })
   const liveness = createLiveness(storage, changes, CAPACITY)
   const signals = createSignals(changes)
   const tokenEndings = createTokenEndings(changes, hooks)

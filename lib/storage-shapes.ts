@@ -3,7 +3,7 @@ import type { BasicUseRecord, Closable, HostSessionRecord, OneTimeTokenRecord, O
 export type Fits = (value: unknown, args: readonly unknown[]) => boolean
 
 /** Verbs of the ports and what each may return: an ill-typed value from an adapter must never pass for a live session or token. */
-export const SHAPES: { readonly [Name in keyof Stores]-?: { readonly [Verb in Exclude<keyof NonNullable<Stores[Name]>, keyof Closable>]-?: Fits } } = {
+export const SHAPES: { readonly [Name in keyof Stores]-?: { readonly [Verb in Exclude<keyof NonNullable<Stores[Name]>, 'feed' | keyof Closable>]-?: Fits } } = {
   users: {
     find: (value, [id]) => value === null || (isUser(value) && value.id === id),
     findByEmail: value => value === null || isUser(value),

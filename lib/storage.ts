@@ -50,7 +50,7 @@ export function guardStorage (storage: Storage, onFailure: (error: unknown) => v
       return await bounded(() => storage.atomically!(pick(storage), inner => work(checkedStores(inner, call => call()))), 2 * DEADLINE_MS)
     },
     async publish (change) {
-      const { feed } = storage
+      const feed = (change.kind === 'session' ? storage.sessions.feed : undefined) ?? storage.feed
       const store = storage[STORE_OF[change.kind]]
       if (feed?.publish === undefined || store === undefined || feed.sees?.(store) === true) return
       await bounded(async () => await feed.publish!(change), DEADLINE_MS)

@@ -65,14 +65,16 @@ t.test('J-11 the signal of a stream aborts when its session ends in another proc
 
 interface Figures { readonly what: string, readonly observations: number, readonly median: number, readonly largest: number, readonly 'after 1 s': number, readonly 'signal largest': number }
 
-t.test('J-11 what is revoked on PostgreSQL no other process lets in for longer than a second, also if it can\'t hear of it', async t => {
-  const { stdout } = await promisify(execFile)(process.execPath, [join(import.meta.dirname, 'soak', 'revocation.js'), '--trials', '21', '--broken', '0.3', '--json'], { env: { ...process.env, NODE_OPTIONS: '' } })
-  const figures = JSON.parse(stdout) as Figures[]
-  const of = (name: string) => figures.find(({ what }) => what === name)!
-  t.match(of('all'), { observations: 84, 'after 1 s': 0 })
-  t.ok(of('all')['signal largest'] <= BOUND_MS)
-  for (const name of ['all', 'feed whole', 'feed broken']) {
-    const { observations, median, largest, 'signal largest': signal } = of(name)
-    t.comment(`${name}: median ${median} ms, largest ${largest} ms, signals ${signal} ms, of ${observations}`)
-  }
-})
+for (const sessions of ['PostgreSQL', 'Redis']) {
+  t.test(`J-11 what is revoked with sessions in ${sessions} no other process lets in for longer than a second, also if it can't hear of it`, async t => {
+    const { stdout } = await promisify(execFile)(process.execPath, [join(import.meta.dirname, 'soak', 'revocation.js'), '--sessions', sessions === 'Redis' ? 'redis' : 'postgres', '--trials', '21', '--broken', '0.3', '--json'], { env: { ...process.env, NODE_OPTIONS: '' } })
+    const figures = JSON.parse(stdout) as Figures[]
+    const of = (name: string) => figures.find(({ what }) => what === name)!
+    t.match(of('all'), { observations: 84, 'after 1 s': 0 })
+    t.ok(of('all')['signal largest'] <= BOUND_MS)
+    for (const name of ['all', 'feed whole', 'feed broken']) {
+      const { observations, median, largest, 'signal largest': signal } = of(name)
+      t.comment(`${name}: median ${median} ms, largest ${largest} ms, signals ${signal} ms, of ${observations}`)
+    }
+  })
+}

@@ -28,7 +28,7 @@ function alternating<Parts extends object> (one: Parts, other: Parts): Parts {
   let turn = 0
   const alternate = (name: string) => {
     const [first, second] = [one, other].map(parts => (parts as Record<string, Record<string, (...args: unknown[]) => Promise<unknown>>>)[name]!)
-    return Object.fromEntries(Object.keys(first!).map(verb => [verb, async (...args: unknown[]) => await (turn++ % 2 === 0 ? first : second)![verb]!(...args)]))
+    return Object.fromEntries(Object.keys(first!).map(verb => [verb, verb === 'feed' ? first![verb] : async (...args: unknown[]) => await (turn++ % 2 === 0 ? first : second)![verb]!(...args)]))
   }
   return Object.fromEntries(Object.keys(one).map(name => [name, alternate(name)])) as Parts
 }

@@ -60,6 +60,12 @@ export interface SessionActivity {
 }
 
 export interface SessionStore {
+  /**
+   * Where sessions live elsewhere than the rest, what tells of their ends: sessions that are revoked or gone, and no
+   * others if it can be helped, for each is read again. It stands beside the feed of the storage, which goes on to tell
+   * of users and personal tokens; memory counts while both are current. `close` of the store closes it too.
+   */
+  readonly feed?: RevocationFeed
   create (session: SessionRecord): Promise<void>
   find (id: string): Promise<SessionRecord | null>
   /** Sessions that are neither revoked nor past an end at `now`, newest first; without `now` all that are kept. */
@@ -120,7 +126,7 @@ export interface StorageInspection {
 
 /** All that the package keeps: stores, and how they work together. Parts of several storages may be spread over each other. */
 export interface Storage extends Stores {
-  /** Without one, `checked` asks the store every time. */
+  /** Without one, `checked` asks the store every time. It tells of sessions too, unless their store has a feed of its own. */
   readonly feed?: RevocationFeed
   /**
    * Run `work` on stores whose writes land together or not at all. Of `stores`, those that are this storage's own take

@@ -24,12 +24,15 @@ export interface Changes {
 
 export interface ChangesOptions {
   readonly storage: Pick<GuardedStorage, 'publish'>
+  /** What tells of users, personal tokens and sessions. */
   readonly feed: RevocationFeed | undefined
+  /** What tells of sessions, if they live elsewhere. */
+  readonly sessionFeed?: RevocationFeed | undefined
   /** Subjects and users to remember at most. */
   readonly capacity: number
 }
 
-export function createChanges ({ storage, feed, capacity }: ChangesOptions): Changes {
+export function createChanges ({ storage, feed, sessionFeed, capacity }: ChangesOptions): Changes {
   let count = 0
   /** Of changes up to here we no longer know whom they concerned: perhaps anybody. */
   let forgottenUntil = 0
@@ -47,11 +50,17 @@ export function createChanges ({ storage, feed, capacity }: ChangesOptions): Cha
     for (const listener of listeners) listener(change)
   }
 
-  const unsubscribe = feed?.subscribe(hear)
+  const feeds = [...new Set([feed, sessionFeed])].filter(one => one !== undefined)
+  const unsubscribes = feeds.map(one => one.subscribe(hear))
 
   return {
     count: () => count,
-    isCurrent: () => feed?.isCurrent() === true,
+    isCurrent () {
+      // Without the first nobody tells of users. All are asked: each may deliver something, and goes to sleep unasked.
+      let isCurrent = feed !== undefined
+      for (const one of feeds) isCurrent = one.isCurrent() && isCurrent
+      return isCurrent
+    },
     concernedSince: (count, { id, userId }) => forgottenUntil > count || (changedAt.get(id) ?? 0) > count || (changedAt.get(userId) ?? 0) > count,
     hear,
     async announce (change) {
@@ -62,7 +71,9 @@ export function createChanges ({ storage, feed, capacity }: ChangesOptions): Cha
       listeners.add(listener)
       return () => { listeners.delete(listener) }
     },
-    close: () => { unsubscribe?.() }
+    close () {
+      for (const unsubscribe of unsubscribes) unsubscribe()
+    }
   }
 }
 

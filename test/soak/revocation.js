@@ -1,19 +1,21 @@
 // What ends a session or takes a right on one node ends it on all. Four processes let a browser in as often as they
 // can, and a fifth ends it; in some trials the connections on which they hear of changes are broken right before.
 // Prints a table; fails if anybody was let in for longer than a second after the acknowledgement.
-//   node test/soak/revocation.js [--trials 1000] [--processes 4] [--broken 0.1] [--how terminated,reset,silent] [--json]
+//   node test/soak/revocation.js [--sessions postgres|redis] [--trials 1000] [--processes 4] [--broken 0.1] [--how terminated,reset,silent] [--json]
 import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import Fastify from 'fastify'
 import accounts from 'fastify-accounts'
+import { Redis } from 'ioredis'
 import pg from 'pg'
 import { createDatabase } from '../services/database.js'
+import { startRedis } from '../services/redis.js'
 import { startTcpProxy } from '../services/tcp-proxy.js'
 import { openStorage } from '../workers/open-storage.js'
 import { startWorker } from '../workers/start.js'
 
 const { values: options } = parseArgs({
-  options: { trials: { type: 'string', default: '1000' }, processes: { type: 'string', default: '4' }, broken: { type: 'string', default: '0.1' }, how: { type: 'string', default: 'terminated,reset,silent' }, json: { type: 'boolean', default: false } }
+  options: { sessions: { type: 'string', default: 'postgres' }, trials: { type: 'string', default: '1000' }, processes: { type: 'string', default: '4' }, broken: { type: 'string', default: '0.1' }, how: { type: 'string', default: 'terminated,reset,silent' }, json: { type: 'boolean', default: false } }
 })
 const BOUND_MS = 1000
 const PASSWORD = 'violet harbor 92 lantern'
@@ -21,9 +23,11 @@ const OTHER_PASSWORD = 'copper meadow 57 compass'
 
 const { url, schema, remove } = await createDatabase()
 const secret = randomBytes(32)
+const inRedis = options.sessions === 'redis'
+const redis = inRedis ? await openRedis() : null
 const sql = new pg.Pool({ connectionString: url, max: 1 })
 const app = Fastify()
-await app.register(accounts, { appUrl: 'http://localhost:3000', secret, storage: await openStorage({ url, schema }), passwords: { argon2: { memoryKiB: 7168, iterations: 5 } }, rateLimit: false })
+await app.register(accounts, { appUrl: 'http://localhost:3000', secret, storage: await openStorage({ url, schema, ...(inRedis && { redis: redis.address }) }), passwords: { argon2: { memoryKiB: 7168, iterations: 5 } }, rateLimit: false })
 await app.ready()
 const nodes = await Promise.all(Array.from({ length: Number(options.processes) }, startNode))
 
@@ -48,7 +52,9 @@ const ENDS = {
 }
 /** A connection that breaks is noticed at once, one that only falls silent is not. */
 const BREAKS = {
-  terminated: async node => await sql.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [node.name]),
+  terminated: async node => inRedis
+    ? await redis.terminate(node.name)
+    : await sql.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [node.name]),
   reset: ({ proxy }) => proxy.cut(),
   silent: ({ proxy }) => proxy.freeze(true)
 }
@@ -73,13 +79,34 @@ await Promise.all(nodes.map(async ({ worker, proxy }) => {
 await app.close()
 await sql.end()
 await remove()
+await redis?.close()
 process.exitCode = results.every(({ refused, lateMs, signalMs }) => refused && lateMs <= BOUND_MS && signalMs <= BOUND_MS) ? 0 : 1
 
 async function startNode (_, index) {
   const name = `${schema}_${index}`
-  const proxy = await startTcpProxy(url)
-  const worker = await startWorker('liveness-worker', { url, schema, listen: `${proxy.url}?application_name=${name}` }, secret)
+  const proxy = await startTcpProxy(inRedis ? redis.address.url : url)
+  const address = inRedis ? { url, schema, redis: { ...redis.address, name, listen: proxy.url } } : { url, schema, listen: `${proxy.url}?application_name=${name}` }
+  const worker = await startWorker('liveness-worker', address, secret)
   return { name, proxy, worker }
+}
+
+async function openRedis () {
+  const given = process.env.TEST_REDIS_URL
+  const server = given ? { url: given, stop: async () => {} } : await startRedis()
+  const client = new Redis(server.url)
+  const prefix = `${schema}:`
+  return {
+    address: { url: server.url, prefix },
+    /** The connections on which a node hears of changes: flag t, "the client enabled keys tracking". */
+    async terminate (name) {
+      for (const [, id] of (await client.client('LIST')).matchAll(new RegExp(`^id=(\\d+) .* name=${name} .* flags=\\S*t`, 'gm'))) await client.client('KILL', 'ID', id)
+    },
+    async close () {
+      for await (const keys of client.scanStream({ match: `${prefix}*`, count: 1000 })) if (keys.length > 0) await client.del(keys)
+      client.disconnect()
+      await server.stop()
+    }
+  }
 }
 
 async function run (trial) {

@@ -33,8 +33,8 @@ export function openRedis (t: Test, url = redisUrl()): TestRedis {
   return { client, prefix, parts }
 }
 
-/** What Redis keeps, and the rest in a database; whose feed does not see what Redis keeps. */
-export function besideRedis ({ feed, ...storage }: Storage, parts: RedisStorage): Storage {
+/** What Redis keeps, and the rest in a database. */
+export function besideRedis (storage: Storage, parts: RedisStorage): Storage {
   return { ...storage, ...parts }
 }
 

@@ -29,8 +29,9 @@ export function countCalls (storage: Storage): { readonly storage: Storage, read
 }
 
 function tapStores (stores: Stores, tap: Tap, prefix = ''): Stores {
-  const tapped = <Store extends object>(name: string, store: Store) => Object.fromEntries(Object.entries(store).map(([verb, call]) =>
-    [verb, async (...args: unknown[]) => await tap(`${prefix}${name}.${verb}`, args, async () => await (call as (...args: unknown[]) => Promise<unknown>)(...args))])) as Store
+  const tapped = <Store extends object>(name: string, store: Store) => Object.fromEntries(Object.entries(store).map(([verb, call]) => typeof call !== 'function'
+    ? [verb, call]
+    : [verb, async (...args: unknown[]) => await tap(`${prefix}${name}.${verb}`, args, async () => await (call as (...args: unknown[]) => Promise<unknown>)(...args))])) as Store
   const names = ['users', 'sessions', 'personalTokens', 'oneTimeTokens', 'throttles', 'outbox', 'basicUses', 'hostSessions'] as const
   return { ...stores, ...Object.fromEntries(names.filter(name => stores[name] !== undefined).map(name => [name, tapped(name, stores[name]!)])) }
 }

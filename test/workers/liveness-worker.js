@@ -11,7 +11,7 @@ const app = await createServer(app => {
 const knock = async ({ url, cookie, authorization }) => (await app.inject({ url, headers: { ...(cookie && { cookie }), ...(authorization && { authorization }) } })).statusCode
 
 serve({
-  isCurrent: () => storage.feed.isCurrent(),
+  isCurrent: () => storage.feed.isCurrent() && storage.sessions.feed?.isCurrent() !== false,
   knock,
   /** Knock every millisecond until refused; when it was last let in. */
   async untilRefused ({ url = '/private', limit, ...credential }) {

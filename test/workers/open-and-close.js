@@ -3,6 +3,7 @@ import { openStorage } from './open-storage.js'
 
 const storage = await openStorage(JSON.parse(process.argv[2]))
 storage.feed.isCurrent()
+storage.sessions.feed?.isCurrent()
 process.once('message', async () => {
   process.disconnect()
   await storage.close()

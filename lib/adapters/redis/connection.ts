@@ -1,6 +1,7 @@
 import { pause } from '../../clock.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '../../errors.ts'
 import { CLUSTER_OPTIONS, SERVER_OPTIONS } from './connection-options.ts'
+import type { FeedClient } from './feed.ts'
 import type { Script } from './scripts.ts'
 
 /** A client of `ioredis`, such as `app.redis` of `@fastify/redis`: for one server, by Sentinel, or of a Cluster. */
@@ -10,7 +11,7 @@ export interface RedisClient {
 }
 
 /** What is needed of a client of ours. */
-export interface OwnClient {
+export interface OwnClient extends FeedClient {
   readonly status: string
   call (command: string, ...args: readonly Argument[]): Promise<unknown>
   nodes?(role: 'master'): OwnClient[]

@@ -2,6 +2,7 @@ import type { Storage } from '../../../types/storage.ts'
 import { FST_ACCOUNTS_OPTION_INVALID } from '../../errors.ts'
 import { createConnection, duplicate, type OwnClient, type RedisClient } from './connection.ts'
 import { warnOfEviction } from './eviction.ts'
+import { createRedisFeed } from './feed.ts'
 import { redisOneTimeTokens } from './one-time-tokens.ts'
 import { openClient } from './open.ts'
 import { redisSessions } from './sessions.ts'
@@ -39,9 +40,13 @@ export async function openRedisStorage (url: string, options: RedisOptions = {})
 
 function createParts (client: OwnClient, prefix: string): RedisStorage {
   const connection = createConnection(client, warnOfEviction())
-  const { close } = connection
+  const feed = createRedisFeed(client, prefix)
+  const close = async () => {
+    await feed.close()
+    await connection.close()
+  }
   return {
-    sessions: { ...redisSessions(connection, prefix), close },
+    sessions: { ...redisSessions(connection, prefix), feed, close },
     throttles: { ...redisThrottles(connection, prefix), close },
     oneTimeTokens: { ...redisOneTimeTokens(connection, prefix), close }
   }
