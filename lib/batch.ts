@@ -9,6 +9,8 @@ export interface Batch<Note> {
   hurry (): void
   /** Write what is noted. A failure keeps the notes for the next time. */
   flush (): Promise<void>
+  /** How many notes are not written yet. */
+  size (): number
   close (): Promise<void>
 }
 
@@ -78,6 +80,7 @@ export function createBatch<Note> (write: (notes: ReadonlyArray<readonly [string
       schedule(0)
     },
     flush,
+    size: () => notes.size + writing.size,
     async close () {
       clearTimeout(timer)
       await flush()

@@ -34,6 +34,7 @@ import { createBasic } from './credentials/basic.ts'
 import { createBearer } from './credentials/bearer.ts'
 import { createPersonalToken } from './credentials/personal-token.ts'
 import { createDiagnose } from './diagnosis/diagnose.ts'
+import { createHealth } from './diagnosis/health.ts'
 import { FST_ACCOUNTS_BASIC_OFF, FST_ACCOUNTS_BEARER_OFF, FST_ACCOUNTS_PERSONAL_TOKENS_OFF } from './errors.ts'
 import { createHooks } from './hooks.ts'
 import { createChanges } from './liveness/changes.ts'
@@ -150,7 +151,9 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const authorize = createAuthorize(hooks)
   const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
   const diagnose = createDiagnose({ settings, storage, known: { cookies: Object.values(cookies.facts), routesPath: settings.prefix === null ? null : path, isHttps: Boolean(app.initialConfig.https), trustProxy } })
-  const accounts = createServices(dependencies, { register, login, vouch, cookies: cookies.facts, passwordChanges, users, confirmEmail, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies, diagnose })
+  const unwritten = () => ({ sessions: activity.size(), personalTokens: personal?.uses.size() ?? 0, basicUses: basicDuties?.uses.size() ?? 0 })
+  const health = createHealth({ storage, feed: settings.storage.feed, load: { passwords: passwords.load, mail: mail.load, unwritten } })
+  const accounts = createServices(dependencies, { register, login, vouch, cookies: cookies.facts, passwordChanges, users, confirmEmail, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies, diagnose, health })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)
@@ -178,7 +181,8 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
       hasBasicUsers: basicDuties !== null && basicDuties.prove !== null,
       carriesPersonalToken: request => personalToken?.isPresent(request) === true,
       registrationOpen: settings.registration.open,
-      keySet: keyPairs === null ? null : createKeySet(keyPairs)
+      keySet: keyPairs === null ? null : createKeySet(keyPairs),
+      hasHealth: settings.hasHealthRoute
     }), { prefix: settings.prefix })
   }
 

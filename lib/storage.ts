@@ -59,7 +59,7 @@ export function guardStorage (storage: Storage, onFailure: (error: unknown) => v
 }
 
 /** What a host's own store may leave out. */
-const OPTIONAL = new Set(['findByUsername', 'list', 'upgradePassword', 'confirmEmail', 'changeEmail', 'hasOwner', 'createFirstOwner'])
+const OPTIONAL = new Set(['findByUsername', 'list', 'upgradePassword', 'confirmEmail', 'changeEmail', 'hasOwner', 'createFirstOwner', 'count'])
 
 /** @throws {FST_ACCOUNTS_OPTION_INVALID} at start, for what would be 503 on the first night otherwise */
 function requireVerbs (stores: Stores): void {

@@ -8,6 +8,8 @@ import type { Deliver, Delivery } from './delivery.ts'
 /** Sends what waits in the outbox, beside the other nodes. */
 export interface OutboxWorker {
   kick (): void
+  /** How many are being sent, and whether the mailer did not take the last one, for now. */
+  load (): { readonly sending: number, readonly failing: boolean }
   /** Stop claiming, and wait for what is being sent, though not for ever: nothing of it runs on. */
   close (): Promise<void>
 }
@@ -53,6 +55,7 @@ export function startOutbox ({ outbox, deliver, onFailure, hooks }: OutboxOption
   let working = Promise.resolve()
   let isKicked = false
   let isSweeping = false
+  let isFailing = false
   let timer = schedule()
 
   function schedule (): NodeJS.Timeout {
@@ -113,6 +116,7 @@ export function startOutbox ({ outbox, deliver, onFailure, hooks }: OutboxOption
     }
     const delivery = unsettled.has(mail.id) ? NOTED_LATE : await deliverInTime(mail)
     const detail = { ...(mail.userId === null ? {} : { userId: mail.userId }), reason: mail.kind, request: null }
+    if (delivery.outcome === 'sent') isFailing = false
     if (delivery.outcome === 'sent' || delivery.outcome === 'over') {
       if (delivery.outcome === 'sent') hooks.record('mail.sent', detail)
       unsettled.set(mail.id, true)
@@ -122,7 +126,10 @@ export function startOutbox ({ outbox, deliver, onFailure, hooks }: OutboxOption
     // Whoever claims it next sends it.
     if (closed.signal.aborted) return
     const isHopeless = (delivery.outcome === 'failed' && delivery.permanent) || now() - mail.createdAt.getTime() > GIVE_UP_MS
-    if (delivery.outcome === 'failed') onFailure(delivery.reason, mail)
+    if (delivery.outcome === 'failed') {
+      isFailing = !delivery.permanent
+      onFailure(delivery.reason, mail)
+    }
     if (isHopeless || delivery.outcome === 'failed') hooks.record(isHopeless ? 'mail.given-up' : 'mail.failed', detail)
     if (isHopeless) hooks.notify('mailFailed', { kind: mail.kind, userId: mail.userId, attempts: mail.attempts })
     await settle(mail, isHopeless ? null : new Date(now() + retryAfter(mail)), claimedAt)
@@ -156,6 +163,7 @@ export function startOutbox ({ outbox, deliver, onFailure, hooks }: OutboxOption
 
   return {
     kick: sweep,
+    load: () => ({ sending: inFlight.size, failing: isFailing }),
     async close () {
       closing.abort()
       clearTimeout(timer)

@@ -3,6 +3,8 @@ import { FST_ACCOUNTS_BUSY } from '../errors.ts'
 
 /** Runs tasks a few at a time, in the order in which they came. */
 export interface Queue {
+  /** How many there are at this moment. */
+  load (): { readonly running: number, readonly waiting: number }
   /** @throws {FST_ACCOUNTS_BUSY} when as many wait already as may */
   run<T> (task: () => Promise<T>): Promise<T>
 }
@@ -26,6 +28,7 @@ export function createQueue (concurrency: number, maxWaiting: number): Queue {
   }
 
   return {
+    load: () => ({ running, waiting: waiting.length }),
     async run (task) {
       if (running >= concurrency) {
         if (waiting.length >= maxWaiting) throw new FST_ACCOUNTS_BUSY()

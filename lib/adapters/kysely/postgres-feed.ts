@@ -126,6 +126,7 @@ export function createPostgresFeed (db: Kysely<Tables>, channel: string, config:
       wake()
       return askedAt - provenAt < CURRENT_MS
     },
+    age: () => provenAt === -Infinity ? null : monotonic() - provenAt,
     publish: async change => await send(toPayload(change)),
     async close () {
       closing.abort()
