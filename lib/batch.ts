@@ -23,9 +23,10 @@ export function createBatch<Note> (write: (notes: ReadonlyArray<readonly [string
   let writing = new Map<string, Note>()
   let timer: NodeJS.Timeout | undefined
   let flushing: Promise<void> | undefined
+  let isClosed = false
 
   const schedule = (delay: number) => {
-    if (timer !== undefined) return
+    if (timer !== undefined || isClosed) return
     timer = setTimeout(() => {
       timer = undefined
       void flush()
@@ -82,6 +83,7 @@ export function createBatch<Note> (write: (notes: ReadonlyArray<readonly [string
     flush,
     size: () => notes.size + writing.size,
     async close () {
+      isClosed = true
       clearTimeout(timer)
       await flush()
     }

@@ -29,6 +29,7 @@ import { createVouch } from './accounts/vouch.ts'
 import { createAuthorize } from './authorization/authorize.ts'
 import { createGuards, inOrder } from './authorization/guard.ts'
 import { protectRoutes } from './authorization/protect.ts'
+import { closeWithServer } from './closing.ts'
 import { createAccessCookie } from './credentials/access-cookie.ts'
 import { createBasic } from './credentials/basic.ts'
 import { createBearer } from './credentials/bearer.ts'
@@ -189,17 +190,8 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   if (settings.basic !== null) warnOfBasic(settings.basic, settings.cookies.insecure, app.log)
   if (owner !== null && settings.prefix !== null) app.addHook('onReady', async () => { await announceSetup(owner, ownerProof, path, app.log) })
   const stopHousekeeping = startHousekeeping(storage, settings.mail === null ? null : personal?.sendNotices ?? null)
-  // Before connections are waited for: streams that live on a session would keep the server from ever closing.
-  app.addHook('preClose', async () => { signals.close() })
-  app.addHook('onClose', async () => {
-    stopHousekeeping()
-    changes.close()
-    await activity.close()
-    await personal?.uses.close()
-    await basicDuties?.uses.close()
-    await mail.close()
-    await settings.storage.close?.()
-  })
+  const batches = [activity, personal?.uses, basicDuties?.uses].filter(batch => batch !== undefined)
+  closeWithServer(app, { signals, passwords, batches, mail, stop: [stopHousekeeping, changes.close], closeStorage: async () => await settings.storage.close?.() })
 }
 
 /** The path that a browser sees: a proxy may have taken the path of `appUrl` off. */

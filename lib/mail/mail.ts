@@ -19,8 +19,8 @@ export interface MailService {
   readonly post: Post
   /** `null`: there is no mailer. */
   load (): ReturnType<OutboxWorker['load']> | null
-  /** Finish what is being sent, then close the mailer. */
-  close (): Promise<void>
+  /** Finish what is being sent, within so many milliseconds, then close the mailer. */
+  close (patience: number): Promise<void>
 }
 
 export interface MailDependencies {
@@ -46,8 +46,8 @@ export function startMail ({ settings, storage, oneTimeTokens, hooks, log }: Mai
   return {
     post: createPost(worker.kick),
     load: worker.load,
-    async close () {
-      await worker.close()
+    async close (patience) {
+      await worker.close(patience)
       await closeMailer(settings.mailer, log)
     }
   }

@@ -10,8 +10,8 @@ export interface OutboxWorker {
   kick (): void
   /** How many are being sent, and whether the mailer did not take the last one, for now. */
   load (): { readonly sending: number, readonly failing: boolean }
-  /** Stop claiming, and wait for what is being sent, though not for ever: nothing of it runs on. */
-  close (): Promise<void>
+  /** Stop claiming, and wait for what is being sent, for so many milliseconds: nothing of it runs on. */
+  close (patience: number): Promise<void>
 }
 
 export interface OutboxOptions {
@@ -34,8 +34,6 @@ const RETRY_MS = { first: 2500, most: 45_000, later: 300_000 }
 const HOUR_MS = 3_600_000
 /** After this nobody waits for the mail any more. */
 const GIVE_UP_MS = 24 * HOUR_MS
-/** What is being sent when the server stops has this long. */
-const CLOSE_MS = 8000
 /** Mails that one node can know to be done with though the store does not: a few for each outage of the storage. */
 const REMEMBERED = 1000
 /** Between tries to tell the store what became of a mail. */
@@ -164,10 +162,10 @@ export function startOutbox ({ outbox, deliver, onFailure, hooks }: OutboxOption
   return {
     kick: sweep,
     load: () => ({ sending: inFlight.size, failing: isFailing }),
-    async close () {
+    async close (patience) {
       closing.abort()
       clearTimeout(timer)
-      await Promise.race([working.then(async () => await Promise.all(inFlight)), pause(CLOSE_MS, closed.signal)])
+      await Promise.race([working.then(async () => await Promise.all(inFlight)), pause(patience, closed.signal)])
       closed.abort()
     }
   }

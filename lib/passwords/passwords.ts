@@ -33,6 +33,8 @@ export interface Passwords {
   isOutdated (digest: string): boolean
   /** Hashes that are being made or verified, and those that wait for their turn. */
   load: Queue['load']
+  /** Hash no more, but for what is being hashed. */
+  close: Queue['close']
 }
 
 export interface PasswordsDependencies {
@@ -90,7 +92,8 @@ export async function createPasswords (settings: PasswordSettings, { argon2id, b
     },
     canVerify: digest => schemeOf(digest) !== undefined,
     isOutdated: digest => current.costsOf(digest) !== costs,
-    load: queue.load
+    load: queue.load,
+    close: queue.close
   }
 
   async function fitsOne ({ scheme, digest, costs }: Attempt, spellings: readonly string[]): Promise<boolean> {
