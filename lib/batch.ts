@@ -9,6 +9,8 @@ export interface Batch<Note> {
   hurry (): void
   /** Write what is noted. A failure keeps the notes for the next time. */
   flush (): Promise<void>
+  /** How many notes are not written yet. */
+  size (): number
   close (): Promise<void>
 }
 
@@ -21,9 +23,10 @@ export function createBatch<Note> (write: (notes: ReadonlyArray<readonly [string
   let writing = new Map<string, Note>()
   let timer: NodeJS.Timeout | undefined
   let flushing: Promise<void> | undefined
+  let isClosed = false
 
   const schedule = (delay: number) => {
-    if (timer !== undefined) return
+    if (timer !== undefined || isClosed) return
     timer = setTimeout(() => {
       timer = undefined
       void flush()
@@ -78,7 +81,9 @@ export function createBatch<Note> (write: (notes: ReadonlyArray<readonly [string
       schedule(0)
     },
     flush,
+    size: () => notes.size + writing.size,
     async close () {
+      isClosed = true
       clearTimeout(timer)
       await flush()
     }

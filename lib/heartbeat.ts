@@ -17,6 +17,8 @@ export interface Heartbeat {
   /** Resolves when the first attempt to listen has succeeded or failed. */
   readonly started: Promise<void>
   isCurrent (): boolean
+  /** Milliseconds since the line was last proven alive; `null`: it is not. */
+  age (): number | null
   close (): Promise<void>
 }
 
@@ -92,6 +94,7 @@ export function createHeartbeat (open: (onLoss: () => void) => Line, onGap: () =
       wake()
       return askedAt - provenAt < CURRENT_MS
     },
+    age: () => provenAt === -Infinity ? null : monotonic() - provenAt,
     async close () {
       closing.abort()
       await running

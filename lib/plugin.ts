@@ -29,11 +29,13 @@ import { createVouch } from './accounts/vouch.ts'
 import { createAuthorize } from './authorization/authorize.ts'
 import { createGuards, inOrder } from './authorization/guard.ts'
 import { protectRoutes } from './authorization/protect.ts'
+import { closeWithServer } from './closing.ts'
 import { createAccessCookie } from './credentials/access-cookie.ts'
 import { createBasic } from './credentials/basic.ts'
 import { createBearer } from './credentials/bearer.ts'
 import { createPersonalToken } from './credentials/personal-token.ts'
 import { createDiagnose } from './diagnosis/diagnose.ts'
+import { createHealth } from './diagnosis/health.ts'
 import { FST_ACCOUNTS_BASIC_OFF, FST_ACCOUNTS_BEARER_OFF, FST_ACCOUNTS_PERSONAL_TOKENS_OFF } from './errors.ts'
 import { createHooks } from './hooks.ts'
 import { createChanges } from './liveness/changes.ts'
@@ -150,7 +152,9 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const authorize = createAuthorize(hooks)
   const policies = protectRoutes(app, { guards, protect: settings.protect, makers: { guard, authorize } })
   const diagnose = createDiagnose({ settings, storage, known: { cookies: Object.values(cookies.facts), routesPath: settings.prefix === null ? null : path, isHttps: Boolean(app.initialConfig.https), trustProxy } })
-  const accounts = createServices(dependencies, { register, login, vouch, cookies: cookies.facts, passwordChanges, users, confirmEmail, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies, diagnose })
+  const unwritten = () => ({ sessions: activity.size(), personalTokens: personal?.uses.size() ?? 0, basicUses: basicDuties?.uses.size() ?? 0 })
+  const health = createHealth({ storage, changes: settings.storage.feed === undefined ? null : changes, load: { passwords: passwords.load, mail: mail.load, unwritten } })
+  const accounts = createServices(dependencies, { register, login, vouch, cookies: cookies.facts, passwordChanges, users, confirmEmail, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies, diagnose, health })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)
@@ -178,24 +182,16 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
       hasBasicUsers: basicDuties !== null && basicDuties.prove !== null,
       carriesPersonalToken: request => personalToken?.isPresent(request) === true,
       registrationOpen: settings.registration.open,
-      keySet: keyPairs === null ? null : createKeySet(keyPairs)
+      keySet: keyPairs === null ? null : createKeySet(keyPairs),
+      hasHealth: settings.hasHealthRoute
     }), { prefix: settings.prefix })
   }
 
   if (settings.basic !== null) warnOfBasic(settings.basic, settings.cookies.insecure, app.log)
   if (owner !== null && settings.prefix !== null) app.addHook('onReady', async () => { await announceSetup(owner, ownerProof, path, app.log) })
   const stopHousekeeping = startHousekeeping(storage, settings.mail === null ? null : personal?.sendNotices ?? null)
-  // Before connections are waited for: streams that live on a session would keep the server from ever closing.
-  app.addHook('preClose', async () => { signals.close() })
-  app.addHook('onClose', async () => {
-    stopHousekeeping()
-    changes.close()
-    await activity.close()
-    await personal?.uses.close()
-    await basicDuties?.uses.close()
-    await mail.close()
-    await storage.close()
-  })
+  const batches = [activity, personal?.uses, basicDuties?.uses].filter(batch => batch !== undefined)
+  closeWithServer(app, { signals, passwords, batches, mail, stop: [stopHousekeeping, changes.close], closeStorage: storage.close })
 }
 
 /** The path that a browser sees: a proxy may have taken the path of `appUrl` off. */

@@ -66,6 +66,7 @@ export const SHAPES: { readonly [Name in keyof Stores]-?: { readonly [Verb in Ex
     enqueue: () => true,
     claim: value => Array.isArray(value) && value.every(isMail),
     settle: isBoolean,
+    count: (value, [most]) => Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= Number(most),
     listForUser: (value, [userId]) => Array.isArray(value) && value.every(one => isMail(one) && one.userId === userId),
     deleteForUser: () => true
   },

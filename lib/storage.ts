@@ -64,6 +64,7 @@ export function guardStorage (storage: Storage, onFailure: (error: unknown) => v
 const OPTIONAL: Readonly<Record<string, readonly string[]>> = {
   users: ['findByUsername', 'list', 'upgradePassword', 'confirmEmail', 'changeEmail', 'hasOwner', 'createFirstOwner'],
   sessions: ['deleteEnded'],
+  outbox: ['count'],
   oneTimeTokens: ['deleteExpired'],
   throttles: ['deleteForgotten']
 }

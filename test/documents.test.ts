@@ -78,7 +78,7 @@ t.test('the README lists every route, and no other', async t => {
   const app = Fastify()
   const served: string[] = []
   app.addHook('onRoute', ({ method, url }) => { served.push(...[method].flat().filter(one => one !== 'HEAD').map(one => `${one} ${url}`)) })
-  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(':memory:'), basic: { users: true }, mailer: { send: async () => {} }, keys: KEYS })
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(':memory:'), basic: { users: true }, mailer: { send: async () => {} }, keys: KEYS, routes: { health: true } })
   t.teardown(async () => { await app.close() })
   const listed = [...readme.matchAll(/^\| `(GET|POST|PATCH|DELETE) (\/auth\/[^`]+)` \|/gm)].map(match => `${match[1]} ${match[2]}`)
   t.strictSame(listed.sort(), served.sort())
@@ -87,18 +87,19 @@ t.test('the README lists every route, and no other', async t => {
 t.test('the OpenAPI document that @fastify/swagger makes shows every route with body, answers and security', async t => {
   const app = Fastify()
   await app.register(swagger, { openapi: { components: { securitySchemes } } })
-  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(':memory:'), basic: { users: true }, mailer: { send: async () => {} }, keys: KEYS })
+  await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), storage: await sqliteStorage(':memory:'), basic: { users: true }, mailer: { send: async () => {} }, keys: KEYS, routes: { health: true } })
   await app.ready()
   t.teardown(async () => { await app.close() })
   interface Operation { summary: string, parameters?: Array<{ name: string, in: string }>, requestBody?: { content: Record<string, { schema: object }> }, responses: object, security?: object[] }
   const { paths, components } = app.swagger() as unknown as { paths: Record<string, Record<string, Operation>>, components: { securitySchemes: object } }
   const operations = Object.values(paths).flatMap(path => Object.values(path))
-  t.equal(operations.length, 31)
+  t.equal(operations.length, 32)
   for (const operation of operations) t.ok(operation.summary.length > 0 && Object.keys(operation.responses).includes('503'), operation.summary)
   t.match(paths['/auth/register']!.post!.requestBody!.content['application/json']!.schema, { required: ['email', 'password'], additionalProperties: false })
   t.strictSame(paths['/auth/users']!.get!.parameters!.map(parameter => `${parameter.in} ${parameter.name}`), ['query search', 'query cursor', 'query limit'])
   t.match(paths['/auth/users/{id}']!.patch!.requestBody!.content['application/json']!.schema, { minProperties: 1, additionalProperties: false })
-  t.equal(paths['/auth/.well-known/jwks.json']!.get!.security, undefined)
+  for (const url of ['/auth/.well-known/jwks.json', '/auth/health']) t.equal(paths[url]!.get!.security, undefined)
+  t.match(paths['/auth/health']!.get!.responses, { 503: { content: { 'application/json': { schema: { required: ['ok', 'at', 'stores', 'feed', 'passwords', 'mail', 'unwritten'] } } } } })
   t.match(paths['/auth/sessions']!.get!.security, [{ accountsCookie: [] }])
   t.match(components.securitySchemes, { accountsCookie: { type: 'apiKey', in: 'cookie' } })
 })

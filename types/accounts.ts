@@ -1,6 +1,7 @@
 import type { AccountsClaims, FastifyRequest } from 'fastify'
 import type { AccountExport } from './account-export.ts'
 import type { AccountsFacts, CookieFacts } from './diagnosis.ts'
+import type { AccountsHealth } from './health.ts'
 import type { AccountsHookName, AccountsHooks } from './hooks.ts'
 import type { HostSessions } from './host-sessions.ts'
 import type { ImportedAccount, NewAccount, Registration } from './new-account.ts'
@@ -236,6 +237,11 @@ export interface Accounts {
    * `npx fastify-accounts doctor` judges. No mail is sent and nothing is written. It takes as long as a mail server may take.
    */
   diagnose (): Promise<AccountsFacts>
+  /**
+   * How this server is at the moment: what the route `GET /auth/health` answers. Never rejects, and takes a second at most; the stores are
+   * asked once a second, however many call.
+   */
+  health (): Promise<AccountsHealth>
   /** Add a hook; hooks of one name run in the order in which they were added. */
   addHook<Name extends AccountsHookName> (name: Name, hook: AccountsHooks[Name]): void
 }

@@ -216,8 +216,8 @@ export interface AccountsOptions extends TokenOptions {
   readonly throttle?: false | ThrottleOptions
   /** Limit requests to the plugin's routes, by network; `false`: don't. @default { max: 300, maxSensitive: 30, window: '1m' } */
   readonly rateLimit?: false | RateLimitOptions
-  /** `false`: decorators only. @default { prefix: '/auth' } */
-  readonly routes?: false | { readonly prefix?: string }
+  /** `false`: decorators only. `health`: whether there is a public route `GET {prefix}/health`. @default { prefix: '/auth', health: false } */
+  readonly routes?: false | { readonly prefix?: string, readonly health?: boolean }
   /**
    * `all`: every route of the scope demands any credential, and so does what is not found, unless the route says otherwise
    * by `config.accounts` or a guard of its own. `none`: routes are open unless they say otherwise.

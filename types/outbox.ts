@@ -32,6 +32,8 @@ export interface Outbox {
    * has it, or it is no longer there.
    */
   settle (id: string, attempts: number, dueAt: Date | null): Promise<boolean>
+  /** How many there are, counted up to `most`, for `health()`. */
+  count? (most: number): Promise<number>
   listForUser (userId: string): Promise<OutboxRecord[]>
   deleteForUser (userId: string): Promise<void>
 }

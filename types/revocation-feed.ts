@@ -16,6 +16,8 @@ export interface RevocationFeed {
    * for it is called on each request; may deliver changes before it returns.
    */
   isCurrent (): boolean
+  /** Milliseconds since the last proof that it is alive, for `health()`; `null`: there is none. Synchronous, and asks nobody. */
+  age? (): number | null
   /** Tell every node of a change that this feed does not see by itself, such as of a user in a host's own store. */
   publish? (change: Change): Promise<void>
   /** Whether it sees by itself what is changed in this store, so that nothing of it needs to be published. */

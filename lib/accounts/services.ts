@@ -45,10 +45,11 @@ export interface Duties {
   readonly hostSessions: HostSessions | null
   readonly policies: Accounts['policies']
   readonly diagnose: Accounts['diagnose']
+  readonly health: Accounts['health']
 }
 
 /** What a host calls as `app.accounts`. */
-export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, vouch, cookies, passwordChanges, users, confirmEmail, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode, basicUsage, hostSessions, policies, diagnose }: Duties): Accounts {
+export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, vouch, cookies, passwordChanges, users, confirmEmail, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode, basicUsage, hostSessions, policies, diagnose, health }: Duties): Accounts {
   return {
     async register (input, { request = null } = {}) {
       const issued = await register(input, request)
@@ -107,6 +108,7 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
     hostSessions,
     policies,
     diagnose,
+    health,
     addHook: hooks.add
   }
 }

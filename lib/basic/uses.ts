@@ -10,6 +10,8 @@ export interface BasicUses {
   note (userId: string | null, request: FastifyRequest): boolean
   /** Write what is noted, so that a list has it. */
   flush (): Promise<void>
+  /** How many uses are not written yet. */
+  size (): number
   close (): Promise<void>
 }
 
@@ -33,6 +35,7 @@ export function createBasicUses (store: BasicUseStore): BasicUses {
       return found === undefined && batch.inFlight(id) === undefined
     },
     flush: batch.flush,
+    size: batch.size,
     close: batch.close
   }
 }

@@ -11,6 +11,8 @@ export interface Changes {
   count (): number
   /** Whether every change acknowledged anywhere more than a second ago has been heard. Lets those in that are waiting. */
   isCurrent (): boolean
+  /** Milliseconds since the last proof of life of all that tells of changes; `null`: of one there is none. */
+  age (): number | null
   /** Whether something was heard of a subject by name since the count was `count`. */
   concernedSince (count: number, subject: Subject): boolean
   /** Take in a change, here and now. */
@@ -60,6 +62,10 @@ export function createChanges ({ storage, feed, sessionFeed, capacity }: Changes
       let isCurrent = feed !== undefined
       for (const one of feeds) isCurrent = one.isCurrent() && isCurrent
       return isCurrent
+    },
+    age () {
+      const ages = feeds.map(one => one.age?.() ?? null)
+      return ages.length === 0 || ages.includes(null) ? null : Math.max(...ages as number[])
     },
     concernedSince: (count, { id, userId }) => forgottenUntil > count || (changedAt.get(id) ?? 0) > count || (changedAt.get(userId) ?? 0) > count,
     hear,

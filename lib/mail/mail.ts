@@ -8,7 +8,7 @@ import type { GuardedStorage } from '../storage.ts'
 import type { OneTimeTokens } from '../tokens/one-time.ts'
 import { createDelivery } from './delivery.ts'
 import { createMessages } from './messages.ts'
-import { startOutbox } from './outbox.ts'
+import { startOutbox, type OutboxWorker } from './outbox.ts'
 import { createPost, NO_POST, type Post } from './post.ts'
 import { describeThrown } from './reason.ts'
 
@@ -17,8 +17,10 @@ const CLOSE_MS = 1500
 
 export interface MailService {
   readonly post: Post
-  /** Finish what is being sent, then close the mailer. */
-  close (): Promise<void>
+  /** `null`: there is no mailer. */
+  load (): ReturnType<OutboxWorker['load']> | null
+  /** Finish what is being sent, within so many milliseconds, then close the mailer. */
+  close (patience: number): Promise<void>
 }
 
 export interface MailDependencies {
@@ -34,7 +36,7 @@ export interface MailDependencies {
 export function startMail ({ settings, storage, oneTimeTokens, hooks, log }: MailDependencies): MailService {
   if (settings === null) {
     log.info('fastify-accounts: there is no mailer, so nobody can recover an account or verify an address')
-    return { post: NO_POST, close: async () => {} }
+    return { post: NO_POST, load: () => null, close: async () => {} }
   }
   requireForMail(storage)
   const render = createMessages(settings, (kind, reason) => log.error({ kind, reason }, 'a mail text of the host failed, the package\'s own was sent'))
@@ -43,8 +45,9 @@ export function startMail ({ settings, storage, oneTimeTokens, hooks, log }: Mai
   const worker = startOutbox({ outbox: storage.outbox!, deliver, onFailure, hooks })
   return {
     post: createPost(worker.kick),
-    async close () {
-      await worker.close()
+    load: worker.load,
+    async close (patience) {
+      await worker.close(patience)
       await closeMailer(settings.mailer, log)
     }
   }

@@ -8,8 +8,10 @@ import type { Deliver, Delivery } from './delivery.ts'
 /** Sends what waits in the outbox, beside the other nodes. */
 export interface OutboxWorker {
   kick (): void
-  /** Stop claiming, and wait for what is being sent, though not for ever: nothing of it runs on. */
-  close (): Promise<void>
+  /** How many are being sent, and whether the mailer did not take the last one, for now. */
+  load (): { readonly sending: number, readonly failing: boolean }
+  /** Stop claiming, and wait for what is being sent, for so many milliseconds: nothing of it runs on. */
+  close (patience: number): Promise<void>
 }
 
 export interface OutboxOptions {
@@ -32,8 +34,6 @@ const RETRY_MS = { first: 2500, most: 45_000, later: 300_000 }
 const HOUR_MS = 3_600_000
 /** After this nobody waits for the mail any more. */
 const GIVE_UP_MS = 24 * HOUR_MS
-/** What is being sent when the server stops has this long. */
-const CLOSE_MS = 8000
 /** Mails that one node can know to be done with though the store does not: a few for each outage of the storage. */
 const REMEMBERED = 1000
 /** Between tries to tell the store what became of a mail. */
@@ -53,6 +53,7 @@ export function startOutbox ({ outbox, deliver, onFailure, hooks }: OutboxOption
   let working = Promise.resolve()
   let isKicked = false
   let isSweeping = false
+  let isFailing = false
   let timer = schedule()
 
   function schedule (): NodeJS.Timeout {
@@ -113,6 +114,7 @@ export function startOutbox ({ outbox, deliver, onFailure, hooks }: OutboxOption
     }
     const delivery = unsettled.has(mail.id) ? NOTED_LATE : await deliverInTime(mail)
     const detail = { ...(mail.userId === null ? {} : { userId: mail.userId }), reason: mail.kind, request: null }
+    if (delivery.outcome === 'sent') isFailing = false
     if (delivery.outcome === 'sent' || delivery.outcome === 'over') {
       if (delivery.outcome === 'sent') hooks.record('mail.sent', detail)
       unsettled.set(mail.id, true)
@@ -122,7 +124,10 @@ export function startOutbox ({ outbox, deliver, onFailure, hooks }: OutboxOption
     // Whoever claims it next sends it.
     if (closed.signal.aborted) return
     const isHopeless = (delivery.outcome === 'failed' && delivery.permanent) || now() - mail.createdAt.getTime() > GIVE_UP_MS
-    if (delivery.outcome === 'failed') onFailure(delivery.reason, mail)
+    if (delivery.outcome === 'failed') {
+      isFailing = !delivery.permanent
+      onFailure(delivery.reason, mail)
+    }
     if (isHopeless || delivery.outcome === 'failed') hooks.record(isHopeless ? 'mail.given-up' : 'mail.failed', detail)
     if (isHopeless) hooks.notify('mailFailed', { kind: mail.kind, userId: mail.userId, attempts: mail.attempts })
     await settle(mail, isHopeless ? null : new Date(now() + retryAfter(mail)), claimedAt)
@@ -156,10 +161,11 @@ export function startOutbox ({ outbox, deliver, onFailure, hooks }: OutboxOption
 
   return {
     kick: sweep,
-    async close () {
+    load: () => ({ sending: inFlight.size, failing: isFailing }),
+    async close (patience) {
       closing.abort()
       clearTimeout(timer)
-      await Promise.race([working.then(async () => await Promise.all(inFlight)), pause(CLOSE_MS, closed.signal)])
+      await Promise.race([working.then(async () => await Promise.all(inFlight)), pause(patience, closed.signal)])
       closed.abort()
     }
   }

@@ -55,6 +55,7 @@ export interface Settings {
   readonly rateLimit: RateLimitSettings | null
   /** Where the routes are, `null` without routes. */
   readonly prefix: string | null
+  readonly hasHealthRoute: boolean
   readonly protect: 'none' | 'all'
   readonly expireSessionsOnRestart: boolean
   readonly hooks: NonNullable<AccountsOptions['hooks']>
@@ -105,7 +106,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
     basic: resolveBasic(options.basic, storage),
     throttle: resolveThrottle(throttle, storage),
     rateLimit: resolveRateLimit(rateLimit),
-    prefix: resolvePrefix(routes),
+    ...resolveRoutes(routes),
     protect: oneOf(protect, ['none', 'all'], 'protect'),
     expireSessionsOnRestart: boolean(expireSessionsOnRestart, 'expireSessionsOnRestart'),
     hooks: resolveHooks(hooks)
@@ -138,12 +139,12 @@ function resolveOrder (order: readonly CredentialKind[]): readonly CredentialKin
   return [...order]
 }
 
-function resolvePrefix (routes: NonNullable<AccountsOptions['routes']>): string | null {
-  if (routes === false) return null
+function resolveRoutes (routes: NonNullable<AccountsOptions['routes']>): Pick<Settings, 'prefix' | 'hasHealthRoute'> {
+  if (routes === false) return { prefix: null, hasHealthRoute: false }
   checkMembers(routes, 'routes')
-  const { prefix = '/auth' } = routes
+  const { prefix = '/auth', health = false } = routes
   if (typeof prefix !== 'string' || !/^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9_.~-]+)+$/.test(prefix)) refuse('routes.prefix', 'must be a path like "/auth"')
-  return prefix
+  return { prefix, hasHealthRoute: boolean(health, 'routes.health') }
 }
 
 function resolveHooks (hooks: NonNullable<AccountsOptions['hooks']>): Settings['hooks'] {

@@ -22,7 +22,7 @@ const KNOWN = {
   'basic.legacy': ['username', 'password'],
   throttle: ['free', 'limit'],
   rateLimit: ['max', 'maxSensitive', 'window'],
-  routes: ['prefix'],
+  routes: ['prefix', 'health'],
   hooks: ['beforeRegister', 'afterRegister', 'beforeLogin', 'afterLogin', 'loginFailed', 'beforeSignIn', 'afterSignIn', 'afterSignOut', 'claims', 'verifyToken', 'authorize', 'sessionRefreshed', 'sessionReused', 'sessionRevoked', 'passwordChanged', 'personalTokenCreated', 'personalTokenRefused', 'mailFailed']
 } as const
 

@@ -31,6 +31,10 @@ export interface Passwords {
   canVerify (digest: string): boolean
   /** Whether a digest is of another kind or costs than the options say, so that it should be made anew while the password is known. */
   isOutdated (digest: string): boolean
+  /** Hashes that are being made or verified, and those that wait for their turn. */
+  load: Queue['load']
+  /** Hash no more, but for what is being hashed. */
+  close: Queue['close']
 }
 
 export interface PasswordsDependencies {
@@ -87,7 +91,9 @@ export async function createPasswords (settings: PasswordSettings, { argon2id, b
       return fits
     },
     canVerify: digest => schemeOf(digest) !== undefined,
-    isOutdated: digest => current.costsOf(digest) !== costs
+    isOutdated: digest => current.costsOf(digest) !== costs,
+    load: queue.load,
+    close: queue.close
   }
 
   async function fitsOne ({ scheme, digest, costs }: Attempt, spellings: readonly string[]): Promise<boolean> {

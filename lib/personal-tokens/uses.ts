@@ -7,6 +7,8 @@ import { now } from '../clock.ts'
 export interface Uses {
   /** Cheap enough for every request. @param ip as Fastify has it: it need not be an address */
   note (tokenId: string, ip: string): void
+  /** How many tokens have a use that is not written yet. */
+  size (): number
   close (): Promise<void>
 }
 
@@ -28,6 +30,7 @@ export function createUses (store: Pick<PersonalTokenStore, 'touch'>): Uses {
         use.ip = ip
       }
     },
+    size: batch.size,
     close: batch.close
   }
 }

@@ -27,6 +27,7 @@ import type { KeySet } from '../tokens/key-set.ts'
 import { answerError, serialize } from './answers.ts'
 import { addBasic } from './basic.ts'
 import { addEmail } from './email.ts'
+import { addHealth } from './health.ts'
 import { addKeySet } from './key-set.ts'
 import { addLogin } from './login.ts'
 import { addLogout } from './logout.ts'
@@ -35,7 +36,7 @@ import { addOwner } from './owner.ts'
 import { addPassword } from './password.ts'
 import { addRefresh } from './refresh.ts'
 import { addRegister } from './register.ts'
-import { isSensitive } from './route.ts'
+import { isSensitive, isUnlimited } from './route.ts'
 import { addSessions } from './sessions.ts'
 import { addToken } from './token.ts'
 import { addTokens } from './tokens.ts'
@@ -80,6 +81,8 @@ export interface RoutesDependencies {
   readonly registrationOpen: boolean
   /** `null`: access tokens are signed with a secret. */
   readonly keySet: KeySet | null
+  /** Whether there is a route that says how the server is. */
+  readonly hasHealth: boolean
 }
 
 /** NIST SP 800-63B-4 wants 64 characters of password at least; the largest that is allowed fits well. */
@@ -102,7 +105,7 @@ export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDep
   scope.addHook('onRequest', async (request, reply) => {
     reply.header('cache-control', 'no-store')
     // Before all else that costs something.
-    await limitRate?.(request, isSensitive(request))
+    if (!isUnlimited(request)) await limitRate?.(request, isSensitive(request))
     refuseDuplicates(request, SINGLE_HEADERS)
     // Without a guard of their own stand the routes that begin and end sessions: nothing of that is for a token.
     if (request.routeOptions.config.accounts === false && carriesPersonalToken(request)) throw new FST_ACCOUNTS_FORBIDDEN()
@@ -131,4 +134,5 @@ export async function addRoutes (scope: FastifyInstance, dependencies: RoutesDep
   // Those look at no cookie, so a page of another origin can do no more there than any client.
   if (bearer !== null) await scope.register(async clients => addToken(clients, bearer, dependencies))
   addKeySet(scope, dependencies)
+  addHealth(scope, dependencies)
 }

@@ -9,6 +9,11 @@ import { errorAnswers } from './schemas.ts'
 const IS_HARMLESS = Symbol('fastify-accounts.harmless')
 const HARMLESS = { [IS_HARMLESS]: true }
 
+const IS_UNLIMITED = Symbol('fastify-accounts.unlimited')
+
+/** Whether the requests to its route are not counted. */
+export const isUnlimited = (request: FastifyRequest): boolean => IS_UNLIMITED in request.routeOptions.config
+
 /** Whether the route of this request may check a secret, hash or send mail: all do that have a body, and any that is not marked. */
 export const isSensitive = (request: FastifyRequest): boolean => !(IS_HARMLESS in request.routeOptions.config)
 
@@ -22,6 +27,8 @@ export interface RouteOptions<Body extends TSchema | undefined, Query extends TO
   /** `null`: the route is public. */
   readonly guard: Guard | null
   readonly body?: Body
+  /** What it does costs nothing however often it is asked, and its answer is wanted also of a crowd behind one address. */
+  readonly isUnlimited?: boolean
   /** A request without a body, and without a content type, is taken as `{}`. */
   readonly isBodyOptional?: boolean
   readonly query?: Query
@@ -40,7 +47,7 @@ export interface RouteOptions<Body extends TSchema | undefined, Query extends TO
  * schema for its query does not look at it.
  */
 export function addRoute<Body extends TSchema | undefined = undefined, Query extends TObject | undefined = undefined> (app: FastifyInstance, options: RouteOptions<Body, Query>): void {
-  const { method, url, summary, guard, body, isBodyOptional = false, query, answers, errors, errorSchema, consumes, handle } = options
+  const { method, url, summary, guard, body, isBodyOptional = false, isUnlimited = false, query, answers, errors, errorSchema, consumes, handle } = options
   const readBody = body === undefined ? () => undefined : createShape('body', body)
   const readQuery = query === undefined ? () => undefined : createShape('query', query)
   const numbers = Object.entries(query?.properties ?? {}).filter(([, schema]) => 'type' in schema && schema.type === 'integer').map(([name]) => name)
@@ -49,14 +56,14 @@ export function addRoute<Body extends TSchema | undefined = undefined, Query ext
     url,
     // In this scope's own order: after the hook that all routes of the plugin share, also where the host protects all.
     ...(guard === null ? {} : { onRequest: guard }),
-    config: { ...(guard === null ? { accounts: false } : {}), ...(body === undefined ? HARMLESS : {}) },
+    config: { ...(guard === null ? { accounts: false } : {}), ...(body === undefined ? HARMLESS : {}), ...(isUnlimited ? { [IS_UNLIMITED]: true } : {}) },
     schema: {
       summary,
       tags: ['accounts'],
       ...(body === undefined ? {} : { body: body as TSchema }),
       ...(query === undefined ? {} : { querystring: query as TSchema }),
       ...(consumes === undefined ? {} : { consumes }),
-      response: { ...answers, ...errorAnswers([400, ...errors, 429, 503], errorSchema) }
+      response: { ...errorAnswers([400, ...errors, 429, 503], errorSchema), ...answers }
     },
     async handler (request, reply) {
       const given = readQuery(query === undefined ? undefined : parseQuery(request.url, numbers)) as Given<Query>

@@ -151,6 +151,19 @@ export const KeySetAnswer = Type.Object({
   }), { description: 'Public keys (RFC 7517)' })
 })
 
+const Milliseconds = Type.Integer({ minimum: 0, description: 'Milliseconds' })
+const Count = Type.Integer({ minimum: 0 })
+const Store = Type.Object({ ok: Type.Boolean(), ms: Milliseconds })
+export const HealthAnswer = Type.Object({
+  ok: Type.Boolean({ description: 'Whether the stores have answered; with 503 false' }),
+  at: Time,
+  stores: Type.Object({ users: Store, sessions: Store }),
+  feed: OrNull(Type.Object({ current: Type.Boolean(), age: OrNull(Milliseconds) })),
+  passwords: Type.Object({ running: Count, waiting: Count }),
+  mail: OrNull(Type.Object({ waiting: OrNull(Count), sending: Count, failing: Type.Boolean() })),
+  unwritten: Type.Object({ sessions: Count, personalTokens: Count, basicUses: Count })
+}, { description: 'How this server and its storage are' })
+
 const Parameter = (description: string, maxLength: number) => Type.Optional(Type.String({ description, maxLength }))
 
 /** RFC 6749, 3.2: what is not known is not looked at. */

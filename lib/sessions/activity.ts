@@ -10,6 +10,8 @@ export interface Activity {
   acknowledged (session: SessionRecord): number
   /** Write what is noted. A failure keeps the notes for the next time. */
   flush (): Promise<void>
+  /** How many sessions wait for it. */
+  size (): number
   close (): Promise<void>
 }
 
@@ -40,6 +42,7 @@ export function createActivity (sessions: Pick<SessionStore, 'touch'>, rotationW
     },
     acknowledged: session => Math.max(session.acknowledgedGeneration, batch.get(session.id)?.acknowledged ?? 0, batch.inFlight(session.id)?.acknowledged ?? 0),
     flush: batch.flush,
+    size: batch.size,
     close: batch.close
   }
 }

@@ -193,6 +193,14 @@ const outboxCases: readonly ContractCase[] = [
     }
   },
   {
+    title: 'mails are counted as far as anybody wants to know',
+    async run ({ outbox }) {
+      if (outbox?.count === undefined) return
+      for (let mail = 0; mail < 3; mail++) await outbox.enqueue(sampleMail())
+      deepEqual([await outbox.count(1), await outbox.count(3)], [1, 3])
+    }
+  },
+  {
     title: 'W-04 a mail to nobody is kept and claimed like any other',
     async run ({ outbox }) {
       if (outbox === undefined) return

@@ -35,6 +35,12 @@ export function kyselyOutbox (db: Kysely<Tables>, { toTime, lockFree }: Dialect)
       return numUpdatedRows === 1n
     },
 
+    async count (most) {
+      const { count } = await db.selectFrom(db.selectFrom('accounts_outbox').select('id').limit(most).as('mails')).select(({ fn }) => fn.countAll().as('count')).executeTakeFirstOrThrow()
+      // `pg` hands a bigint over as a text.
+      return Number(count)
+    },
+
     async listForUser (userId) {
       const rows = await db.selectFrom('accounts_outbox').selectAll().where('user_id', '=', userId).orderBy('created_at').execute()
       return rows.map(toOutboxRecord)

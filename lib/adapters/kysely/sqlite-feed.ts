@@ -51,6 +51,7 @@ export function createSqliteFeed (database: Database, checkPresence: () => void)
       }
       return monotonic() - lookedAt < CURRENT_MS
     },
+    age: () => monotonic() - lookedAt,
     async publish (change) {
       checkPresence()
       // Without a name it concerns all.

@@ -103,6 +103,10 @@ export function createRedisFeed (client: FeedClient, prefix: string): RedisFeed 
       for (const line of lines.values()) isCurrent = line.isCurrent() && isCurrent
       return isCurrent
     },
+    age () {
+      const ages = [...lines.values()].map(line => line.age())
+      return ages.length === 0 || ages.includes(null) ? null : Math.max(...ages as number[])
+    },
     async close () {
       isClosed = true
       await Promise.all([...lines.values()].map(async line => await line.close()))
