@@ -47,6 +47,7 @@ import { createPersonalTokenDuties } from './personal-tokens/duties.ts'
 import { createTokenEndings } from './personal-tokens/endings.ts'
 import { addCachingHeaders } from './requests/caching.ts'
 import { trustedProxies } from './requests/network.ts'
+import { createCheckForm } from './requests/form.ts'
 import { createOriginGuard } from './requests/origin.ts'
 import { createRateLimit } from './requests/rate-limit.ts'
 import { addRoutes } from './routes/index.ts'
@@ -119,7 +120,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const basicDuties = settings.basic === null ? null : createBasicDuties(settings.basic, dependencies, proof, limitRate)
   const begin = createBegin(dependencies)
   const vouch = createVouch(dependencies, begin)
-  const browser = createBrowser(dependencies, { vouch, cookies, devices, leave })
+  const browser = createBrowser(dependencies, { vouch, cookies, devices, originGuard, leave })
   const prepare = createPrepare(dependencies)
   const enrol = createEnrol(dependencies)
   const register = createRegister(dependencies, prepare, enrol)
@@ -154,7 +155,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const diagnose = createDiagnose({ settings, storage, known: { cookies: Object.values(cookies.facts), routesPath: settings.prefix === null ? null : path, isHttps: Boolean(app.initialConfig.https), trustProxy } })
   const unwritten = () => ({ sessions: activity.size(), personalTokens: personal?.uses.size() ?? 0, basicUses: basicDuties?.uses.size() ?? 0 })
   const health = createHealth({ storage, changes: settings.storage.feed === undefined ? null : changes, load: { passwords: passwords.load, mail: mail.load, unwritten } })
-  const accounts = createServices(dependencies, { register, login, vouch, cookies: cookies.facts, passwordChanges, users, confirmEmail, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode: ownerProof.setupCode, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies, diagnose, health })
+  const accounts = createServices(dependencies, { register, login, vouch, browser, cookies: cookies.facts, passwordChanges, users, confirmEmail, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, ownerProof, basicUsage: createBasicUsage(dependencies, basicDuties?.uses ?? null), hostSessions, policies, diagnose, health })
 
   addCachingHeaders(app)
   app.decorate('accounts', accounts)
@@ -166,6 +167,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   app.decorate('verifyPersonalToken', { getter: () => personal === null ? refuse(FST_ACCOUNTS_PERSONAL_TOKENS_OFF) : guard({ via: 'personal-token' }) })
   app.decorate('verifyBasic', { getter: () => basic === null ? refuse(FST_ACCOUNTS_BASIC_OFF) : guard({ via: 'basic' }) })
   app.decorate('authorize', authorize)
+  app.decorate('checkForm', createCheckForm(limitRate, originGuard))
   app.decorateRequest('principal', null)
   app.decorateReply('signIn', async function (this: FastifyReply, user, options) { return await browser.signIn(this, user, options) })
   app.decorateReply('signOut', async function (this: FastifyReply) { await browser.signOut(this) })

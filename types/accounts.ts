@@ -1,4 +1,4 @@
-import type { AccountsClaims, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { AccountExport } from './account-export.ts'
 import type { AccountsFacts, CookieFacts } from './diagnosis.ts'
 import type { AccountsHealth } from './health.ts'
@@ -7,45 +7,22 @@ import type { HostSessions } from './host-sessions.ts'
 import type { ImportedAccount, NewAccount, Registration } from './new-account.ts'
 import type { Duration, RoutePolicy } from './policy.ts'
 import type { CreatedPersonalToken, NewPersonalToken, PersonalTokenUpdate } from './personal-tokens.ts'
-import type { ListedSession, PersonalToken, Session, User } from './principal.ts'
+import type { ListedSession, PersonalToken, User } from './principal.ts'
+import type { LoginInput, ServiceContext, SignedIn, SigningInContext, SignInOptions } from './signing-in.ts'
 import type { BasicUseRecord, UserChange } from './storage.ts'
 import type { UserList, UserListQuery } from './user-list.ts'
 
 export type { ImportedAccount, NewAccount, Registration } from './new-account.ts'
+export type { LoginInput, ServiceContext, SignedIn, SigningInContext, SignInOptions } from './signing-in.ts'
 export type { UserList, UserListQuery } from './user-list.ts'
 
-/** The request on whose behalf a service acts: its address, user agent and presented session. */
-export interface ServiceContext { readonly request?: FastifyRequest | null }
+/** What shows that somebody is the operator: the setup code of the log, or the legacy credentials of `basic.legacy`. */
+export type OwnerProof = { readonly setupCode: string } | { readonly username: string, readonly password: string }
 
 /** Somebody who uses HTTP Basic at a route. */
 export interface BasicUse extends BasicUseRecord {
   /** `null`: several share these credentials, or the account has been deleted. */
   readonly user: User | null
-}
-
-export type LoginInput = ({ readonly email: string } | { readonly username: string }) & {
-  readonly password: string
-  readonly remember?: boolean
-}
-
-export interface SignInOptions {
-  /** `false`: the cookies end with the browser. @default true */
-  readonly remember?: boolean
-  /**
-   * When they proved who they are, if that was not just now: policies with `fresh` go by it. A moment to come counts as now.
-   * @default now
-   */
-  readonly authenticatedAt?: Date
-  /** What all access tokens of this session say beyond our own claims, until it ends; those of the hook `claims` go before. */
-  readonly claims?: Partial<AccountsClaims>
-}
-
-/** A session just begun, with the tokens that prove it. The tokens are secrets. */
-export interface SignedIn {
-  readonly user: User
-  readonly session: Session
-  readonly accessToken: string
-  readonly refreshToken: string
 }
 
 /** The services behind the routes, for a host's own routes, jobs and tests. */
@@ -57,13 +34,13 @@ export interface Accounts {
    * @throws {FST_ACCOUNTS_USERNAME_TAKEN} or `_INVALID`
    * @throws {FST_ACCOUNTS_PASSWORD_TOO_SHORT} or `_TOO_LONG`, `_ILL_FORMED`, `_COMMON`
    */
-  register (input: Registration, context?: ServiceContext): Promise<SignedIn | null>
+  register (input: Registration, context?: SigningInContext): Promise<SignedIn | null>
   /**
    * Check a password and begin a session.
    * @throws {FST_ACCOUNTS_CREDENTIALS_INVALID} whatever was wrong
    * @throws {FST_ACCOUNTS_TOO_MANY_ATTEMPTS} whatever was right; `retryAfter` in seconds
    */
-  login (input: LoginInput, context?: ServiceContext): Promise<SignedIn>
+  login (input: LoginInput, context?: SigningInContext): Promise<SignedIn>
   readonly sessions: {
     /**
      * Begin a session for somebody whom you have authenticated yourself, where there is no reply whose cookies could be set
@@ -88,7 +65,7 @@ export interface Accounts {
      * @throws {FST_ACCOUNTS_TOO_MANY_ATTEMPTS}
      * @throws {FST_ACCOUNTS_PASSWORD_TOO_SHORT} or `_TOO_LONG`, `_ILL_FORMED`, `_COMMON`
      */
-    change (userId: string, passwords: { readonly currentPassword: string, readonly newPassword: string }, context?: ServiceContext): Promise<SignedIn>
+    change (userId: string, passwords: { readonly currentPassword: string, readonly newPassword: string }, context?: SigningInContext): Promise<SignedIn>
     /**
      * Set a password without knowing the old one, as an operator, and end every session; `null`: no such user.
      * @throws {FST_ACCOUNTS_PASSWORD_TOO_SHORT} or `_TOO_LONG`, `_ILL_FORMED`, `_COMMON`
@@ -215,11 +192,17 @@ export interface Accounts {
     /** Whether anybody has the role `owner`. */
     isClaimed (): Promise<boolean>
     /**
-     * Make the account of the first owner, and a session. Who may is for the caller to find out: `POST /auth/owner` asks for
-     * the legacy credentials or the setup code.
+     * Check what proves a claim: the legacy credentials as long as they are good for anything, else the setup code. Guesses are counted.
+     * @throws {FST_ACCOUNTS_INPUT_INVALID}
+     * @throws {FST_ACCOUNTS_OWNER_PROOF_REFUSED}
+     * @throws {FST_ACCOUNTS_TOO_MANY_ATTEMPTS}
+     */
+    checkProof (proof: OwnerProof, context: { readonly request: FastifyRequest }): Promise<void>
+    /**
+     * Make the account of the first owner, and a session. Who may is for the caller to find out, by `checkProof` for instance.
      * @throws {FST_ACCOUNTS_OWNER_EXISTS} and what `register` throws
      */
-    claim (input: Registration, context?: ServiceContext): Promise<SignedIn>
+    claim (input: Registration, context?: SigningInContext): Promise<SignedIn>
     /** What proves a claim, as it stands in the log; `null`: there is an owner, or at the moment the legacy credentials prove it. */
     setupCode (): Promise<string | null>
   }

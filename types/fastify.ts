@@ -32,6 +32,13 @@ declare module 'fastify' {
     verifyPersonalToken: Guard
     /** Demand HTTP Basic and no other credential. Throws at once where it is switched off. */
     verifyBasic: Guard
+    /**
+     * `onRequest` hook of forms that call the services of `app.accounts`: count the requests of a network together with those to the plugin's
+     * routes, and refuse what a page of another origin sends. Of GET it lets all pass.
+     * @throws {FST_ACCOUNTS_RATE_LIMITED}
+     * @throws {FST_ACCOUNTS_ORIGIN_REFUSED}
+     */
+    checkForm (request: FastifyRequest): Promise<void>
     /** Make a `preHandler` that lets a known caller pass if `check` says `true`; else 403. */
     authorize (check: Check): (request: FastifyRequest) => Promise<void>
     accounts: Accounts

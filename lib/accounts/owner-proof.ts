@@ -1,9 +1,9 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
+import type { OwnerProof as Given } from '../../types/accounts.ts'
 import type { Legacy } from '../basic/legacy.ts'
 import { now } from '../clock.ts'
 import { FST_ACCOUNTS_OWNER_PROOF_REFUSED } from '../errors.ts'
-import { readBasic } from '../requests/authorization.ts'
 import type { Key } from '../tokens/secrets.ts'
 
 /**
@@ -17,7 +17,7 @@ export interface OwnerProof {
    * @throws {FST_ACCOUNTS_OWNER_PROOF_REFUSED}
    * @throws {FST_ACCOUNTS_TOO_MANY_ATTEMPTS} of the legacy credentials
    */
-  check (request: FastifyRequest, setupCode: string | undefined): Promise<void>
+  check (given: Given | null, request: FastifyRequest): Promise<void>
 }
 
 /** @param sunset milliseconds since 1970 */
@@ -26,17 +26,12 @@ export function createOwnerProof (legacy: Legacy | null, sunset: number | null, 
   const current = () => sunset !== null && now() >= sunset ? null : legacy
   return {
     setupCode: () => current() === null ? setupCode : null,
-    async check (request, given) {
+    async check (given, request) {
       const legacy = current()
-      if (legacy === null && !isCode(given, setupCode)) throw new FST_ACCOUNTS_OWNER_PROOF_REFUSED('the setup code that the log of the server shows, as "setupCode"')
-      if (legacy !== null && !await fits(legacy, request)) throw new FST_ACCOUNTS_OWNER_PROOF_REFUSED('the legacy credentials, by HTTP Basic')
+      if (legacy === null && !(given !== null && 'setupCode' in given && isCode(given.setupCode, setupCode))) throw new FST_ACCOUNTS_OWNER_PROOF_REFUSED('the setup code that the log of the server shows, as "setupCode"')
+      if (legacy !== null && !(given !== null && 'username' in given && await legacy.fits(given, request))) throw new FST_ACCOUNTS_OWNER_PROOF_REFUSED('the legacy credentials, by HTTP Basic')
     }
   }
-}
-
-async function fits (legacy: Legacy, request: FastifyRequest): Promise<boolean> {
-  const presented = readBasic(request.headers.authorization ?? '')
-  return presented !== null && presented !== 'malformed' && await legacy.fits(presented, request)
 }
 
 /** Without letters and digits that look alike (Crockford's base 32). */
@@ -50,7 +45,7 @@ function createSetupCode (keys: readonly Key[]): string {
 }
 
 /** In any case, and however it is grouped. */
-function isCode (given: string | undefined, code: string): boolean {
-  const [one, other] = [given ?? '', code].map(text => Buffer.from(text.toUpperCase().replace(/[\s-]/g, '')))
+function isCode (given: string, code: string): boolean {
+  const [one, other] = [given, code].map(text => Buffer.from(text.toUpperCase().replace(/[\s-]/g, '')))
   return one!.length === other!.length && timingSafeEqual(one!, other!)
 }

@@ -7,6 +7,7 @@ import { toListedSession } from '../sessions/records.ts'
 import type { Issued } from '../sessions/sign-in.ts'
 import { isId } from '../shape.ts'
 import type { BasicUsage } from './basic-usage.ts'
+import type { Browser } from './browser.ts'
 import type { ConfirmEmail } from './confirm-email.ts'
 import type { AccountsDependencies } from './dependencies.ts'
 import type { Emails } from './emails.ts'
@@ -15,9 +16,11 @@ import type { ImportUser } from './import.ts'
 import type { ListUsers } from './list.ts'
 import type { Login } from './login.ts'
 import type { Owner } from './owner.ts'
+import type { OwnerProof } from './owner-proof.ts'
 import type { PasswordChanges } from './password.ts'
 import type { Recovery } from './recovery.ts'
 import type { Register } from './register.ts'
+import { readOwnerProof } from './shapes.ts'
 import type { Users } from './users.ts'
 import type { Vouch } from './vouch.ts'
 
@@ -25,6 +28,7 @@ export interface Duties {
   readonly register: Register
   readonly login: Login
   readonly vouch: Vouch
+  readonly browser: Pick<Browser, 'admit'>
   readonly cookies: Accounts['cookies']
   readonly passwordChanges: PasswordChanges
   readonly users: Users
@@ -39,8 +43,7 @@ export interface Duties {
   readonly personalTokens: PersonalTokenManagement | null
   /** `null`: the users store can't tell who is first. */
   readonly owner: Owner | null
-  /** `null`: the legacy credentials are in its place. */
-  readonly setupCode: () => string | null
+  readonly ownerProof: OwnerProof
   readonly basicUsage: BasicUsage
   readonly hostSessions: HostSessions | null
   readonly policies: Accounts['policies']
@@ -49,13 +52,13 @@ export interface Duties {
 }
 
 /** What a host calls as `app.accounts`. */
-export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, vouch, cookies, passwordChanges, users, confirmEmail, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, setupCode, basicUsage, hostSessions, policies, diagnose, health }: Duties): Accounts {
+export function createServices ({ storage, signOut, hooks }: AccountsDependencies, { register, login, vouch, browser, cookies, passwordChanges, users, confirmEmail, listUsers, exportUser, importUser, recovery, emails, personalTokens, owner, ownerProof, basicUsage, hostSessions, policies, diagnose, health }: Duties): Accounts {
   return {
-    async register (input, { request = null } = {}) {
-      const issued = await register(input, request)
+    async register (input, context = {}) {
+      const issued = await browser.admit(context, async request => await register(input, request))
       return issued === null ? null : toSignedIn(issued)
     },
-    login: async (input, { request = null } = {}) => toSignedIn(await login(input, request)),
+    login: async (input, context = {}) => toSignedIn(await browser.admit(context, async request => await login(input, request))),
     cookies,
     sessions: {
       begin: async (userId, options = {}, { request = null } = {}) => toSignedIn(await vouch(userId, options, request)),
@@ -68,7 +71,7 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
       endAll: async (userId, { except } = {}) => isId(userId) ? await signOut.endAll(userId, 'ended-by-host', { except }) : 0
     },
     passwords: {
-      change: async (userId, passwords, { request = null } = {}) => toSignedIn(await passwordChanges.change(userId, passwords, request)),
+      change: async (userId, passwords, context = {}) => toSignedIn(await browser.admit(context, async request => await passwordChanges.change(userId, passwords, request))),
       set: async (userId, newPassword, { request = null } = {}) => await passwordChanges.set(userId, newPassword, request),
       forgot: async (email, { request = null } = {}) => await byMail(recovery).forgot(email, request),
       reset: async (token, newPassword, { request = null } = {}) => await byMail(recovery).reset(token, newPassword, request)
@@ -101,8 +104,9 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
     },
     owner: {
       isClaimed: async () => await first(owner).isClaimed(),
-      claim: async (input, { request = null } = {}) => toSignedIn(await first(owner).claim(input, request)),
-      setupCode: async () => owner === null || await owner.isClaimed() ? null : setupCode()
+      checkProof: async (proof, { request }) => await ownerProof.check(readOwnerProof(proof), request),
+      claim: async (input, context = {}) => toSignedIn(await browser.admit(context, async request => await first(owner).claim(input, request))),
+      setupCode: async () => owner === null || await owner.isClaimed() ? null : ownerProof.setupCode()
     },
     basicUsage,
     hostSessions,

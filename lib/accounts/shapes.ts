@@ -31,5 +31,9 @@ export const readListQuery = createShape('query', Type.Object({
   cursor: Type.Optional(Type.Union([Text, Type.Null()])),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 }))
 }, closed))
+export const readOwnerProof = createShape('proof', Type.Union([
+  Type.Object({ setupCode: Text }, closed),
+  Type.Object({ username: Text, password: Text }, closed)
+]))
 export const readNewPassword = createShape('newPassword', Text)
 export const readText = createShape('argument', Text)

@@ -1,6 +1,6 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { FST_ACCOUNTS_OWNER_PROOF_REFUSED } from '../errors.ts'
-import { basicChallenge } from '../requests/authorization.ts'
+import { basicChallenge, readBasic } from '../requests/authorization.ts'
 import type { RoutesDependencies } from './index.ts'
 import { addRoute } from './route.ts'
 import { ClaimBody, ClaimedAnswer, SignedInAnswer } from './schemas.ts'
@@ -32,7 +32,7 @@ export function addOwner (app: FastifyInstance, dependencies: RoutesDependencies
     async handle (request, reply, { setupCode, ...account }) {
       originGuard.checkWithoutSession(request)
       try {
-        await ownerProof.check(request, setupCode)
+        await ownerProof.check(ownerProof.setupCode() === null ? readLegacy(request) : codeOf(setupCode), request)
       } catch (error) {
         const challenge = ownerProof.setupCode() === null ? basicChallenge(request) : null
         if (error instanceof FST_ACCOUNTS_OWNER_PROOF_REFUSED && challenge !== null) reply.header('www-authenticate', challenge)
@@ -43,4 +43,11 @@ export function addOwner (app: FastifyInstance, dependencies: RoutesDependencies
       return answerSignedIn(reply, issued, dependencies)
     }
   })
+}
+
+const codeOf = (setupCode: string | undefined) => setupCode === undefined ? null : { setupCode }
+
+function readLegacy ({ headers: { authorization = '' } }: FastifyRequest) {
+  const presented = readBasic(authorization)
+  return presented === 'malformed' ? null : presented
 }
