@@ -1,6 +1,12 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
+import { freePort } from './services/free-port.js'
 import { OTHER_PASSWORD, PASSWORD } from './support/app.ts'
 import { holdClock, MINUTE } from './support/clock.ts'
+import { ROOT } from './support/root.ts'
 import { launch, startWeb } from './support/web.ts'
 
 const browser = await launch(t)
@@ -131,6 +137,24 @@ t.test('in two browsers: sessions with their devices; one is ended, then all oth
   t.strictSame(site.problems, [])
 })
 
+t.test('by keyboard alone: over the navigation to what is there, into the form, and in', async t => {
+  const site = await startWeb(t, browser)
+  await site.app.accounts.users.create({ email: EMAIL, password: PASSWORD, emailVerified: true })
+  const { page, ...ada } = await site.open()
+  await ada.go('/login')
+  const press = async (...keys: string[]) => { for (const key of keys) await page.keyboard.press(key) }
+  await press('Tab')
+  t.equal(await page.evaluate('document.activeElement.textContent'), 'Skip to content')
+  await press('Enter', 'Tab')
+  await page.keyboard.type(EMAIL)
+  await press('Tab')
+  await page.keyboard.type(PASSWORD)
+  await press('Tab', 'Space', 'Tab', 'Enter')
+  await page.waitForURL('**/')
+  t.equal(await ada.heading(), `Hello, ${EMAIL}`)
+  t.ok((await ada.context.cookies()).every(({ expires }) => expires === -1), 'the box was ticked, and is not any more')
+})
+
 t.test('S-I5 in a browser: tabs across an expired access token stay signed in; after signing out the back button shows nothing private', async t => {
   const site = await startWeb(t, browser)
   const ada = await site.open()
@@ -180,4 +204,36 @@ t.test('X-03 a page of another origin can neither sign in nor out; a login leads
   for (let guess = 0; guess < 6; guess++) statuses.push(await post('/login', { email: EMAIL, password: `guess ${guess} of a password` }))
   t.strictSame(statuses.map(({ statusCode }) => statusCode), [401, 401, 401, 401, 401, 429])
   t.match([statuses[5]!.headers['retry-after'], statuses[5]!.body], [/^(29|30)$/, /Too many attempts. Please try again in (29|30) seconds/])
+})
+
+t.test('it starts from nothing: it makes its secret and its database in its folder, keeps both, and says where it is', async t => {
+  mkdirSync(join(ROOT, '.tap'), { recursive: true })
+  const folder = mkdtempSync(join(ROOT, '.tap/web-'))
+  t.teardown(() => { rmSync(folder, { recursive: true, force: true }) })
+  cpSync(join(ROOT, 'examples/web'), folder, { recursive: true, filter: source => !/\.db|accounts-secret/.test(source) })
+  const port = await freePort()
+  const start = async () => {
+    const server = spawn(process.execPath, [join(folder, 'server.js')], { env: { ...process.env, NODE_OPTIONS: '', PORT: String(port) }, stdio: ['ignore', 'pipe', 'inherit'] })
+    let printed = ''
+    for await (const chunk of server.stdout) {
+      printed += (chunk as Buffer).toString()
+      if (printed.includes('setup code')) break
+    }
+    const answers = await Promise.all(['/', '/openapi.json'].map(async path => await fetch(`http://localhost:${port}${path}`)))
+    server.kill()
+    await once(server, 'exit')
+    return { printed, answers }
+  }
+  const { printed, answers: [page, document] } = await start()
+  t.match(printed, `Open http://localhost:${port}\n`)
+  const { paths } = await document!.json() as { paths: object }
+  t.strictSame(['/auth/login', '/api/hello', '/login'].map(path => path in paths), [true, true, false])
+  const policy = page!.headers.get('content-security-policy')!
+  t.notMatch(policy, /unsafe|data:/)
+  t.match(policy, /default-src 'none';script-src 'self';style-src 'self'/)
+  t.equal(page!.headers.get('cache-control'), 'no-store')
+  t.strictSame(['.accounts-secret', 'accounts.db'].map(name => statSync(join(folder, name)).mode & 0o777), [0o600, 0o600])
+  const secret = readFileSync(join(folder, '.accounts-secret'), 'utf8')
+  t.equal((await start()).printed, printed, 'with the same setup code, so with the same secret and database')
+  t.equal(readFileSync(join(folder, '.accounts-secret'), 'utf8'), secret)
 })

@@ -68,7 +68,7 @@ export async function build (options, { logger = false } = {}) {
   await app.register(files, { root: join(import.meta.dirname, 'public'), prefix: '/public/' })
   app.get('/openapi.json', async () => app.swagger())
   // What a personal token can ask, and a browser too.
-  app.get('/api/hello', { onRequest: app.authenticate }, async ({ principal }) => ({ hello: principal.user.name ?? principal.user.email, via: principal.via }))
+  app.get('/api/hello', { onRequest: app.authenticate, schema: { tags: ['api'], summary: 'Who calls' } }, async ({ principal }) => ({ hello: principal.user.name ?? principal.user.email, via: principal.via }))
 
   await app.register(async site => {
     await site.register(formbody, { bodyLimit: 16 * 1024 })

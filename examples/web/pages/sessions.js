@@ -3,7 +3,9 @@ export async function sessions (app) {
 
   app.get('/sessions', { onRequest: member }, async (request, reply) => {
     const { user, session } = request.principal
-    return reply.view('sessions', { sessions: await app.accounts.sessions.list(user.id, session.id) })
+    const sessions = await app.accounts.sessions.list(user.id, session.id)
+    // The browser that they sit at stands first.
+    return reply.view('sessions', { sessions: sessions.sort((a, b) => Number(b.current) - Number(a.current)) })
   })
 
   app.post('/sessions/:id/end', { onRequest: member }, async (request, reply) => {
