@@ -94,7 +94,7 @@ t.test('in a browser: the profile, another address, an export, and an account th
   await ada.page.getByRole('link', { name: 'Delete account' }).click()
   t.equal(await ada.heading(), 'Confirm that it is you', 'a session of long ago is not enough')
   await ada.send({ password: OTHER_PASSWORD }, 'Go on')
-  t.equal(await ada.page.locator('#password-wrong').textContent(), 'Wrong name or password.')
+  t.equal(await ada.page.locator('#password-wrong').textContent(), 'Wrong password.')
   await ada.send({ password: PASSWORD }, 'Go on')
   t.equal(ada.path(), '/profile/delete')
   const exported = await ada.page.request.get('/profile/export')

@@ -7,6 +7,8 @@ const TITLES = {
   503: 'Please try again in a moment'
 }
 
+const MESSAGES = { 503: 'The server can’t answer that just now. Nothing is lost, and you stay signed in.' }
+
 /** Errors of pages are pages, and who has to sign in first is led there and back. */
 export function answerErrors (site, appUrl) {
   const { origin } = new URL(appUrl)
@@ -20,7 +22,7 @@ export function answerErrors (site, appUrl) {
     }
     const status = error.statusCode >= 400 ? error.statusCode : 500
     if (status >= 500) request.log.error({ err: error }, 'a page failed')
-    return showError(reply.headers(error.headers ?? {}), status, status < 500 ? error.message : null)
+    return showError(reply.headers(error.headers ?? {}), status, status < 500 ? error.message : MESSAGES[status])
   })
   site.setNotFoundHandler(async (_request, reply) => showError(reply, 404, 'There is no such page.'))
 

@@ -5,7 +5,7 @@ const MESSAGES = {
   'signed-out': 'You are signed out.',
   'sign-in-again': 'Please sign in to go on.',
   'account-deleted': 'Your account is deleted, with all that belonged to it.',
-  'link-sent': 'If an account waits for it, a link is on its way to that address.',
+  'link-sent': 'If there is an account for it, a link is on its way to that address.',
   'email-verified': 'Thank you, your e-mail address is confirmed. You can sign in now.',
   'email-changed': 'Your e-mail address is changed.',
   'email-asked': 'Nearly done: open the link that we have sent to your new address.',

@@ -18,20 +18,21 @@ const FATAL = ['AUTHENTICATION_REQUIRED', 'ORIGIN_REFUSED', 'CSRF_TOKEN_INVALID'
 /**
  * What an error says to who filled in a form, and beside which field; `null`: it is not about the form.
  * @param fields other fields than those of this file, such as `{ PASSWORD: 'newPassword', PASSWORD_WRONG: 'currentPassword' }`
+ * @param words other words than those of the error, such as `{ CREDENTIALS_INVALID: 'Wrong password' }`
  */
-export function problemOf (error, fields = {}) {
+function problemOf (error, fields = {}, words = {}) {
   const name = String(error.code ?? '').replace('FST_ACCOUNTS_', '')
   if (!(error.statusCode >= 400 && error.statusCode < 500) || FATAL.includes(name)) return null
   if (error.retryAfter !== undefined) return { field: null, message: `Too many attempts. Please try again ${inWords(error.retryAfter)}.` }
   const word = name.split('_', 1)[0]
-  return { field: fields[name] ?? fields[word] ?? FIELDS[word] ?? null, message: error.message.replace(/\.?$/, '.') }
+  return { field: fields[name] ?? fields[word] ?? FIELDS[word] ?? null, message: (words[name] ?? error.message).replace(/\.?$/, '.') }
 }
 
 const inWords = seconds => seconds < 120 ? `in ${seconds} seconds` : `in ${Math.ceil(seconds / 60)} minutes`
 
 /** Show a form again after an error, with what was typed; passwords are left out. */
-export function showAgain (reply, error, view, { values, fields, ...data }) {
-  const problem = problemOf(error, fields)
+export function showAgain (reply, error, view, { values, fields, words, ...data }) {
+  const problem = problemOf(error, fields, words)
   if (problem === null) throw error
   return reply.code(error.statusCode).headers(error.headers ?? {}).view(view, { ...data, values, problem })
 }

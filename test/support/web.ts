@@ -87,8 +87,11 @@ function createVisitor (context: BrowserContext, page: Page): WebVisitor {
     heading: async () => (await page.locator('h1').textContent())!.trim(),
     path: () => new URL(page.url()).pathname,
     async followMail (subject) {
-      await page.goto('/mails')
-      await page.getByRole('link', { name: subject }).first().click()
+      const link = page.getByRole('link', { name: subject }).first()
+      // Mail is sent after the answer.
+      do await page.goto('/mails')
+      while (!await link.isVisible())
+      await link.click()
       await page.locator('.letter a').first().click()
     },
     async join (email, name = '') {

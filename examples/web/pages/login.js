@@ -35,7 +35,7 @@ export async function login (app) {
     try {
       await app.accounts.login({ email: request.principal.user.email, password: textOf(request.body, 'password') }, { reply })
     } catch (error) {
-      return showAgain(reply, error, 'confirm', { next, values: {}, fields: { CREDENTIALS: 'password' } })
+      return showAgain(reply, error, 'confirm', { next, values: {}, fields: { CREDENTIALS: 'password' }, words: { CREDENTIALS_INVALID: 'Wrong password' } })
     }
     return reply.redirect(next, 303)
   })

@@ -16,8 +16,12 @@ export async function owner (app) {
       await accounts.owner.checkProof(byCode ? { setupCode: textOf(body, 'setupCode') } : { username: legacyName, password: textOf(body, 'legacyPassword') }, { request })
       await accounts.owner.claim({ email, password: textOf(body, 'password'), ...(name === '' ? {} : { name }) }, { reply })
     } catch (error) {
-      if (error.code === 'FST_ACCOUNTS_OWNER_PROOF_REFUSED') error.message = byCode ? 'This is not the setup code that the server shows at its start' : 'This is not the shared name and password'
-      return showAgain(reply, error, 'owner', { ...await read(), values: { email, name, legacyName }, fields: { OWNER_PROOF_REFUSED: byCode ? 'setupCode' : 'legacyPassword' } })
+      return showAgain(reply, error, 'owner', {
+        ...await read(),
+        values: { email, name, legacyName },
+        fields: { OWNER_PROOF_REFUSED: byCode ? 'setupCode' : 'legacyPassword' },
+        words: { OWNER_PROOF_REFUSED: byCode ? 'This is not the setup code that the server shows at its start' : 'This is not the shared name and password' }
+      })
     }
     return reply.flash('owner-made').redirect('/', 303)
   })

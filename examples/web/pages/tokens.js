@@ -2,6 +2,7 @@ import { linesOf, listOf, showAgain, textOf } from '../forms.js'
 
 const DAYS = ['7', '30', '60', '90']
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
+const REFUSAL = 'PERSONAL_TOKEN_FIELD_INVALID'
 const DAY_MS = 24 * 3600 * 1000
 
 export async function tokens (app) {
@@ -28,7 +29,7 @@ export async function tokens (app) {
       return reply.code(201).view('token-created', created)
     } catch (error) {
       const { field, message } = explain(error)
-      return showAgain(reply, Object.assign(error, { message }), 'token-new', { days: DAYS, methods: METHODS, values, fields: { PERSONAL: field } })
+      return showAgain(reply, error, 'token-new', { days: DAYS, methods: METHODS, values, fields: { [REFUSAL]: field }, words: { [REFUSAL]: message } })
     }
   })
 
