@@ -166,7 +166,7 @@ t.test('S-I5 in a browser: tabs across an expired access token stay signed in; a
   for (const tab of tabs) t.equal(await tab.textContent('.who'), EMAIL)
   t.equal(await tabs[0]!.locator('.rows li').count(), 1, 'in one session')
 
-  await ada.go('/profile')
+  t.equal((await ada.page.goto('/profile'))!.headers()['cache-control'], 'no-store')
   await ada.send({}, 'Sign out')
   await ada.page.goBack()
   await ada.page.waitForURL(/\/login/)

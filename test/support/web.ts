@@ -87,10 +87,10 @@ function createVisitor (context: BrowserContext, page: Page): WebVisitor {
     heading: async () => (await page.locator('h1').textContent())!.trim(),
     path: () => new URL(page.url()).pathname,
     async followMail (subject) {
+      await page.goto('/mails')
       const link = page.getByRole('link', { name: subject }).first()
       // Mail is sent after the answer.
-      do await page.goto('/mails')
-      while (!await link.isVisible())
+      for (let looks = 0; looks < 50 && !await link.isVisible(); looks++) await page.goto('/mails')
       await link.click()
       await page.locator('.letter a').first().click()
     },
