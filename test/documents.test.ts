@@ -2,6 +2,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import swagger from '@fastify/swagger'
+import { Validator } from '@seriousme/openapi-schema-validator'
 import Fastify from 'fastify'
 import t from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
@@ -100,6 +101,7 @@ t.test('the OpenAPI document that @fastify/swagger makes shows every route with 
   await app.ready()
   t.teardown(async () => { await app.close() })
   interface Operation { summary: string, parameters?: Array<{ name: string, in: string }>, requestBody?: { content: Record<string, { schema: object }> }, responses: object, security?: object[] }
+  t.strictSame(await new Validator().validate(app.swagger() as Record<string, unknown>), { valid: true })
   const { paths, components } = app.swagger() as unknown as { paths: Record<string, Record<string, Operation>>, components: { securitySchemes: object } }
   const operations = Object.values(paths).flatMap(path => Object.values(path))
   t.equal(operations.length, 32)
