@@ -17,6 +17,8 @@ export function addOwner (app: FastifyInstance, dependencies: RoutesDependencies
     summary: 'Whether there is an owner',
     guard: null,
     answers: { 200: ClaimedAnswer },
+    // To a personal token.
+    errors: [403],
     handle: async () => ({ claimed: await owner.isClaimedOfLate() })
   })
 
