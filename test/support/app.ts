@@ -7,6 +7,7 @@ import type { Test } from 'tap'
 import accounts from '../../lib/index.ts'
 import { sqliteStorage } from '../../lib/adapters/kysely/index.ts'
 import type { AccountsOptions, Storage } from '../../types/index.ts'
+import { checkAnswers } from './answers.ts'
 import { createClient, type Client } from './client.ts'
 import { openPostgres, schemaName } from './postgres.ts'
 import { besideRedis, openRedis } from './redis.ts'
@@ -34,6 +35,7 @@ export interface TestApp {
 export async function createApp (t: Test, options: Partial<AccountsOptions> = {}, setup: (app: FastifyInstance) => void | Promise<void> = () => {}, app = Fastify()): Promise<TestApp> {
   const secret = randomBytes(32)
   const storage = options.storage ?? await openStorage(t)
+  checkAnswers(t, app)
   await app.register(accounts, {
     appUrl: 'http://localhost:3000',
     ...(options.secrets === undefined ? { secret } : {}),

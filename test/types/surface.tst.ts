@@ -72,6 +72,11 @@ describe('decorators', () => {
       expect(reply.signIn({ id: 'x' }, { remember: false })).type.toBe<Promise<Session>>()
       expect(reply.signOut()).type.toBe<Promise<void>>()
     })
+    app.post('/login', { onRequest: app.checkForm }, async (_request, reply) => {
+      expect(app.accounts.login({ email: '', password: '' }, { reply })).type.toBe<Promise<SignedIn>>()
+      expect(app.accounts.passwords.reset).type.not.toBeCallableWith('', '', { reply })
+      expect(app.accounts.owner.checkProof).type.not.toBeCallableWith({ username: 'admin' }, { request: reply.request })
+    })
     app.get('/list', { onRequest: [app.guard({ optional: true })], preHandler: app.authorize(principal => principal.user.roles.includes('owner')) }, async () => '')
   })
 
