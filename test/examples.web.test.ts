@@ -128,6 +128,8 @@ t.test('in two browsers: sessions with their devices; one is ended, then all oth
   t.equal(await rows.count(), 3)
   await ada.send({}, 'Sign out everywhere else')
   t.strictSame([await ada.notice(), await rows.count()], ['You are signed out everywhere else.', 1])
+  await others[0]!.go('/reset-password?token=x')
+  t.equal(await others[0]!.heading(), 'Choose a new password', 'who forgot the password meanwhile gets to where the link leads')
   for (const other of others) {
     await other.go('/profile')
     t.match([other.path(), await other.notice()], ['/login', /Please sign in/])

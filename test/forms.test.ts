@@ -55,6 +55,19 @@ t.test('a form of the host\'s signs in: the answer takes the session to the brow
   t.equal((await browser.get('/private')).statusCode, 200, 'a changed password signs the browser in anew')
 })
 
+t.test('a page ends sessions: the event says from where', async t => {
+  const { app, signedUp } = await createSite(t)
+  const browser = await signedUp(ADA.email)
+  for (let count = 0; count < 3; count++) await browser.copy().post('/auth/login', ADA, { cookie: '' })
+  const { id } = (await app.accounts.users.findByEmail(ADA.email))!
+  const [one] = await app.accounts.sessions.list(id)
+  const events = listen(t)
+  const request = { ip: '203.0.113.7', id: 'r1', principal: null, headers: {} } as unknown as FastifyRequest
+  t.equal(await app.accounts.sessions.end(id, one!.id, { request }), true)
+  t.equal(await app.accounts.sessions.endAll(id, {}, { request }), 3)
+  t.match(events.take().filter(({ name }) => name === 'session.revoked'), Array.from({ length: 4 }, () => ({ address: '203.0.113.7', requestId: 'r1', reason: 'ended-by-host' })))
+})
+
 t.test('what is refused sets no cookie', async t => {
   const { client } = await createSite(t)
   const browser = client()

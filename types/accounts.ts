@@ -52,9 +52,9 @@ export interface Accounts {
     begin (userId: string, options?: SignInOptions, context?: ServiceContext): Promise<SignedIn>
     list (userId: string, currentId?: string): Promise<ListedSession[]>
     /** `false`: no such live session of this user. */
-    end (userId: string, sessionId: string): Promise<boolean>
+    end (userId: string, sessionId: string, context?: ServiceContext): Promise<boolean>
     /** End all sessions of a user, except one if it is named; how many. */
-    endAll (userId: string, options?: { readonly except?: string }): Promise<number>
+    endAll (userId: string, options?: { readonly except?: string }, context?: ServiceContext): Promise<number>
   }
   /** The cookies of a session, but for their values: what is to hold `accessToken` and `refreshToken` in a browser. */
   readonly cookies: Readonly<Record<'access' | 'refresh', CookieFacts>>

@@ -9,6 +9,8 @@ const TITLES = {
 
 const MESSAGES = { 503: 'The server can’t answer that just now. Nothing is lost, and you stay signed in.' }
 
+const STALE = ['FST_ACCOUNTS_TOKEN_EXPIRED', 'FST_ACCOUNTS_TOKEN_INVALID']
+
 /** Errors of pages are pages, and who has to sign in first is led there and back. */
 export function answerErrors (site, appUrl) {
   const { origin } = new URL(appUrl)
@@ -18,6 +20,8 @@ export function answerErrors (site, appUrl) {
     if (error.statusCode === 401) {
       // The session is over: without this its cookies would be refused on every page.
       await reply.signOut()
+      // Once more without them: the page may be for anybody.
+      if (request.method === 'GET' && STALE.includes(error.code)) return reply.redirect(localPath(request.url), 303)
       return reply.flash('sign-in-again').redirect(`/login?next=${wayBack(request)}`, 303)
     }
     const status = error.statusCode >= 400 ? error.statusCode : 500

@@ -67,8 +67,8 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
         const [user, sessions] = await Promise.all([storage.users.find(userId), storage.sessions.listForUser(userId, new Date(now()))])
         return sessions.filter(session => session.epoch === user?.epoch).map(session => toListedSession(session, currentId))
       },
-      end: async (userId, sessionId) => isId(userId) && isId(sessionId) && await signOut.end(userId, sessionId, 'ended-by-host'),
-      endAll: async (userId, { except } = {}) => isId(userId) ? await signOut.endAll(userId, 'ended-by-host', { except }) : 0
+      end: async (userId, sessionId, { request = null } = {}) => isId(userId) && isId(sessionId) && await signOut.end(userId, sessionId, 'ended-by-host', request),
+      endAll: async (userId, { except } = {}, { request = null } = {}) => isId(userId) ? await signOut.endAll(userId, 'ended-by-host', { except, request }) : 0
     },
     passwords: {
       change: async (userId, passwords, context = {}) => toSignedIn(await browser.admit(context, async request => await passwordChanges.change(userId, passwords, request))),

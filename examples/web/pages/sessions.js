@@ -10,13 +10,13 @@ export async function sessions (app) {
 
   app.post('/sessions/:id/end', { onRequest: member }, async (request, reply) => {
     // One that has ended meanwhile is what was wished for.
-    await app.accounts.sessions.end(request.principal.user.id, request.params.id)
+    await app.accounts.sessions.end(request.principal.user.id, request.params.id, { request })
     return reply.flash('session-ended').redirect('/sessions', 303)
   })
 
   app.post('/sessions/end-others', { onRequest: member }, async (request, reply) => {
     const { user, session } = request.principal
-    await app.accounts.sessions.endAll(user.id, { except: session.id })
+    await app.accounts.sessions.endAll(user.id, { except: session.id }, { request })
     return reply.flash('others-ended').redirect('/sessions', 303)
   })
 }

@@ -27,7 +27,7 @@ export async function users (app) {
 
   app.post('/users/:id/end-sessions', { onRequest: owner }, async (request, reply) => {
     const { id } = await find(request)
-    await accounts.sessions.endAll(id)
+    await accounts.sessions.endAll(id, {}, { request })
     return reply.flash('user-sessions-ended').redirect(`/users/${id}`, 303)
   })
 
