@@ -45,7 +45,7 @@ t.test('in a browser, without JavaScript: register, confirm, sign in, forget the
   await ada.send({}, 'Sign out')
   t.equal(await ada.notice(), 'You are signed out.')
 
-  await ada.page.getByRole('link', { name: 'Forgot your password?' }).click()
+  await ada.follow('Forgot your password?')
   await ada.send({ email: EMAIL }, 'Send link')
   t.match(await ada.notice(), /a link is on its way/)
   await ada.followMail(/Reset your password/)
@@ -91,7 +91,7 @@ t.test('in a browser: the profile, another address, an export, and an account th
   t.match([await ada.notice(), await ada.page.textContent('.who')], [/address is changed/, 'countess@example.com'])
 
   clock.advance(16 * MINUTE)
-  await ada.page.getByRole('link', { name: 'Delete account' }).click()
+  await ada.follow('Delete account')
   t.equal(await ada.heading(), 'Confirm that it is you', 'a session of long ago is not enough')
   await ada.send({ password: OTHER_PASSWORD }, 'Go on')
   t.equal(await ada.page.locator('#password-wrong').textContent(), 'Wrong password.')
@@ -123,7 +123,7 @@ t.test('in two browsers: sessions with their devices; one is ended, then all oth
   const rows = ada.page.locator('.rows li')
   t.equal(await rows.count(), 4)
   t.match(await rows.filter({ hasText: 'this one' }).textContent(), /Chrome on Linux[^]*127\.0\.0\.1|::1/)
-  await ada.page.getByRole('button', { name: 'End the session of Firefox on Windows' }).first().click()
+  await ada.send({}, 'End the session of Firefox on Windows')
   t.equal(await ada.notice(), 'That session has ended.')
   t.equal(await rows.count(), 3)
   await ada.send({}, 'Sign out everywhere else')

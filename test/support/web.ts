@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core'
+import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Locator, type Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { sqliteStorage } from '../../lib/adapters/kysely/index.ts'
 import type { AccountsOptions } from '../../types/index.ts'
@@ -30,6 +30,8 @@ export interface WebVisitor {
   go (path: string): Promise<void>
   /** Fill in the fields by their names, and send the form that has this button. */
   send (fields: Record<string, string>, button: string): Promise<void>
+  /** Click on a link. */
+  follow (name: string | RegExp): Promise<void>
   /** What the page says at its top. */
   notice (): Promise<string>
   heading (): Promise<string>
@@ -75,14 +77,22 @@ export async function startWeb (t: Pick<Test, 'teardown'>, browser: Browser, opt
 }
 
 function createVisitor (context: BrowserContext, page: Page): WebVisitor {
+  /** A click alone does not wait for the page that it leads to. */
+  async function leave (control: Locator): Promise<void> {
+    const loaded = page.waitForEvent('load')
+    await control.click()
+    await loaded
+  }
+
   const visitor: WebVisitor = {
     context,
     page,
     go: async path => { await page.goto(path) },
     async send (fields, button) {
       for (const [name, value] of Object.entries(fields)) await page.locator(`[name="${name}"]`).fill(value)
-      await page.getByRole('button', { name: button }).click()
+      await leave(page.getByRole('button', { name: button }).first())
     },
+    follow: async name => { await leave(page.getByRole('link', { name }).first()) },
     notice: async () => (await page.locator('.notice').textContent())!,
     heading: async () => (await page.locator('h1').textContent())!.trim(),
     path: () => new URL(page.url()).pathname,
@@ -91,8 +101,8 @@ function createVisitor (context: BrowserContext, page: Page): WebVisitor {
       const link = page.getByRole('link', { name: subject }).first()
       // Mail is sent after the answer.
       for (let looks = 0; looks < 50 && !await link.isVisible(); looks++) await page.goto('/mails')
-      await link.click()
-      await page.locator('.letter a').first().click()
+      await leave(link)
+      await leave(page.locator('.letter a').first())
     },
     async join (email, name = '') {
       await page.goto('/register')
