@@ -25,6 +25,8 @@ export async function tokens (app) {
     const values = readForm(request.body)
     try {
       const created = await app.accounts.personalTokens.create(request.principal.user.id, toFields(values), { request })
+      // Their account has been deleted or disabled in this very moment.
+      if (created === null) return reply.redirect('/login', 303)
       // No redirect: it is shown this once, and kept nowhere.
       return reply.code(201).view('token-created', created)
     } catch (error) {
