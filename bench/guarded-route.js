@@ -7,20 +7,22 @@ const NAMES = {
   checked: 'fastify-accounts, checked, SQLite',
   keys: 'fastify-accounts, checked, SQLite, tokens signed by a key pair (RS256)',
   postgres: 'fastify-accounts, checked, PostgreSQL',
+  redis: 'fastify-accounts, checked, sessions in Redis, users in PostgreSQL',
   token: 'fastify-accounts, personal token limited to an address, SQLite',
   tokenPostgres: 'fastify-accounts, personal token limited to an address, PostgreSQL',
   stateless: 'fastify-accounts, stateless',
   strict: 'fastify-accounts, strict (asks SQLite)',
-  jwt: '@fastify/jwt in a cookie, no session check'
+  jwt: '@fastify/jwt in a cookie, no session check',
+  lookup: '@fastify/jwt in a cookie, a session looked up in Redis by hand'
 }
 const PASSWORD = 'violet harbor 92 lantern'
 const SESSIONS = 16
 const fire = promisify(autocannon)
 
 /** Server CPU per request of a guarded route, in rounds that go through all contenders in another order each time. */
-export async function benchGuardedRoute ({ rounds, seconds, folder, databaseUrl }) {
+export async function benchGuardedRoute ({ rounds, seconds, folder, databaseUrl, redisUrl }) {
   const servers = new Map()
-  for (const name of Object.keys(NAMES)) servers.set(name, await prepare(name, { DATABASE_FILE: `${folder}/${name}.db`, DATABASE_URL: databaseUrl }))
+  for (const name of Object.keys(NAMES)) servers.set(name, await prepare(name, { DATABASE_FILE: `${folder}/${name}.db`, DATABASE_URL: databaseUrl, REDIS_URL: redisUrl }))
   const samples = new Map([...servers.keys()].map(name => [name, []]))
   for (const server of servers.values()) await slice(server, 2)
   for (let round = 0; round < rounds; round++) {
@@ -49,7 +51,7 @@ async function prepare (name, databases) {
 /** The headers of one caller. */
 async function signIn (name, url, index) {
   if (name === 'bare') return {}
-  const path = name === 'jwt' ? '/login' : '/auth/register'
+  const path = name === 'jwt' || name === 'lookup' ? '/login' : '/auth/register'
   const response = await fetch(url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ email: `u${index}@example.com`, password: PASSWORD }) })
   if (!response.ok) throw new TypeError(`${name}: sign-in answered ${response.status}`)
   const cookie = response.headers.getSetCookie().map(cookie => cookie.split(';', 1)[0]).join('; ')

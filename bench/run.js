@@ -9,12 +9,13 @@ import { pinLoad } from './contender.js'
 import { benchGuardedRoute } from './guarded-route.js'
 import { benchLoginStorm } from './login-storm.js'
 import { startPostgres } from '../test/services/postgres.js'
+import { startRedis } from '../test/services/redis.js'
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '9' }, seconds: { type: 'string', default: '2' } } })
 const folder = mkdtempSync(join(tmpdir(), 'accounts-bench-'))
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-const postgres = await startPostgres()
-const options = { rounds: Number(values.rounds), seconds: Number(values.seconds), folder, databaseUrl: postgres.url }
+const [postgres, redis] = await Promise.all([startPostgres(), startRedis()])
+const options = { rounds: Number(values.rounds), seconds: Number(values.seconds), folder, databaseUrl: postgres.url, redisUrl: redis.url }
 
 execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' })
 pinLoad()
@@ -22,5 +23,5 @@ console.log('\nA guarded route')
 console.table(await benchGuardedRoute(options))
 console.log('\n64 clients log in at once')
 console.table(await benchLoginStorm({ ...options, rounds: Math.min(options.rounds, 5) }))
-await postgres.stop()
+await Promise.all([postgres.stop(), redis.stop()])
 process.exit()

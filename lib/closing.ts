@@ -16,10 +16,10 @@ interface Parts {
   closeStorage (): Promise<void>
 }
 
-/** Mail that is being sent has until so long after the server has begun to close; with what comes after it stays under ten seconds. */
-const MAIL_MS = 7000
-/** Far more than a storage that answers needs. */
-const STORAGE_MS = 1500
+/** What is written and sent at the end has until so long after the server has begun to close; with what comes after it stays under ten seconds. */
+const LAST_MS = 6000
+/** What answers at all answers in this time. */
+const STORAGE_MS = 1000
 
 /** Once requests have been answered, write what they have left behind, then let go of everything: the process can end by itself. */
 export function closeWithServer (app: FastifyInstance, { signals, passwords, batches, mail, stop, closeStorage }: Parts): void {
@@ -37,8 +37,13 @@ export function closeWithServer (app: FastifyInstance, { signals, passwords, bat
   app.addHook('onClose', async () => {
     for (const end of stop) end()
     passwords.close()
-    const left = MAIL_MS - (monotonic() - (since ?? monotonic()))
-    await Promise.all([...batches.map(async batch => await batch.close()), mail.close(Math.max(0, left))])
-    await beforeDeadline(closeStorage, STORAGE_MS).catch((error: unknown) => app.log.error({ err: error }, 'the account storage could not be closed'))
+    const left = Math.max(STORAGE_MS, LAST_MS - (monotonic() - (since ?? monotonic())))
+    const writeAll = async () => await Promise.all(batches.map(async batch => await batch.close()))
+    await Promise.all([inTime(writeAll, left, 'what requests have left behind was not written'), mail.close(left)])
+    await inTime(closeStorage, STORAGE_MS, 'the account storage could not be closed')
   })
+
+  async function inTime (call: () => Promise<unknown>, ms: number, failure: string): Promise<void> {
+    await beforeDeadline(call, ms).catch((error: unknown) => app.log.error({ err: error }, failure))
+  }
 }

@@ -1,6 +1,7 @@
 export { default, default as accounts } from './plugin.ts'
 export * as errors from './errors.ts'
 export { optionsFromEnv } from './environment/options-from-env.ts'
+export type { Environment } from './environment/reader.ts'
 export { emailKey } from './accounts/identifiers.ts'
 export { formatPolicies } from './authorization/format-policies.ts'
 export { html } from './mail/html.ts'

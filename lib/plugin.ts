@@ -51,6 +51,7 @@ import { trustedProxies } from './requests/network.ts'
 import { createOriginGuard } from './requests/origin.ts'
 import { createRateLimit } from './requests/rate-limit.ts'
 import { createSharedRateLimit } from './requests/shared-rate-limit.ts'
+import { warnOfSlowRequests } from './requests/slow.ts'
 import { addRoutes } from './routes/index.ts'
 import { createActivity } from './sessions/activity.ts'
 import { createCollectClaims } from './sessions/claims.ts'
@@ -82,6 +83,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
 
   const trustProxy = trustedProxies(app)
   if (trustProxy === 'everybody') app.log.warn('fastify-accounts: trustProxy is true or trusts every address, so whoever sends x-forwarded-for chooses the address that limits are about: set it to the addresses of the proxy')
+  warnOfSlowRequests(app)
 
   const hooks = createHooks(app.log, settings.hooks)
   const guarded = guardStorage(settings.storage, error => {

@@ -25,7 +25,7 @@ cpSync(join(ROOT, 'examples'), join(folder, 'examples'), { recursive: true, filt
 writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
 mkdirSync(join(folder, 'node_modules'))
 symlinkSync(ROOT, join(folder, 'node_modules/fastify-accounts'))
-for (const name of ['fastify', '@fastify/cookie', '@fastify/session']) {
+for (const name of ['fastify', '@fastify/cookie', '@fastify/session', 'better-sqlite3']) {
   mkdirSync(dirname(join(folder, 'node_modules', name)), { recursive: true })
   symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
 }
@@ -145,6 +145,15 @@ t.test('testing: the tests of the example pass, and see a route that lost its po
   writeFileSync(server, readFileSync(server, 'utf8').replace('app.guard({ roles: [\'editor\'] })', 'app.authenticate').replace(', fresh: \'5m\'', ''))
   const { stdout } = await run().then(() => ({ stdout: 'they noticed nothing' }), (error: { stdout: string }) => error)
   for (const found of ['201 !== 403', '200 !== 401']) t.match(stdout, found)
+})
+
+t.test('own-users-table: the test of the example keeps the contract, and sees a verb that breaks it', async t => {
+  const run = async () => await promisify(execFile)(process.execPath, ['--test', 'examples/own-users-table/people.test.js'], { cwd: folder, env: { PATH: process.env.PATH } })
+  await t.resolves(run())
+  const store = join(folder, 'examples/own-users-table/people.js')
+  writeFileSync(store, readFileSync(store, 'utf8').replace(' on conflict do nothing', ''))
+  const { stdout } = await run().then(() => ({ stdout: 'it noticed nothing' }), (error: { stdout: string }) => error)
+  t.match(stdout, /UNIQUE constraint failed/)
 })
 
 t.test('hooks: the example refuses, audits and tells', async t => {

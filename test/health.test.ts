@@ -3,6 +3,7 @@ import pg from 'pg'
 import t from 'tap'
 import { postgresStorage, sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import type { AccountsHealth, AccountsOptions, RevocationFeed } from '../types/index.ts'
+import { startRedis } from './services/redis.js'
 import { createApp, openStorage, PASSWORD } from './support/app.ts'
 import { basic } from './support/basic.ts'
 import { holdClock, SECOND } from './support/clock.ts'
@@ -10,6 +11,7 @@ import { checkUnavailable, createFaultyStorage, DEADLINE_MS, FAILURES, LIES, SIL
 import { createMailApp } from './support/mail.ts'
 import { databaseUrl, schemaName } from './support/postgres.ts'
 import { pause, realTime, until } from './support/postgres-server.ts'
+import { openRedis } from './support/redis.ts'
 import { countCalls } from './support/tapped-storage.ts'
 
 const WITH_ROUTE: Partial<AccountsOptions> = { routes: { health: true } }
@@ -139,8 +141,9 @@ t.test('mail that waits and a mailer that fails are told, without asking the mai
   }
   t.strictSame(await health(), { waiting: 0, sending: 0, failing: false })
   smtp.trouble('silence')
+  const before = smtp.counts.connections
   await forgot()
-  await until(async () => (await health())!.sending === 1)
+  await until(async () => (await health())!.sending === 1 && smtp.counts.connections > before)
   const { connections } = smtp.counts
   for (let question = 0; question < 5; question++) await health()
   t.equal(smtp.counts.connections, connections)
@@ -171,4 +174,42 @@ t.test('logins that wait for a free core are told', async t => {
   await Promise.all(logins)
   clock.advance(2 * SECOND)
   t.strictSame((await app.accounts.health()).passwords, { running: 0, waiting: 0 })
+})
+
+t.test('with sessions in Redis it says which of the two does not answer, and the feed is only as good as the worse of both', async t => {
+  const clock = holdClock(t)
+  const server = await startRedis()
+  t.teardown(async () => await server.stop())
+  const { feed, ...rest } = await sqliteStorage(':memory:')
+  const ofUsers = { isCurrent: true, age: 0 }
+  const users: RevocationFeed = { ...feed!, isCurrent: () => ofUsers.isCurrent, age: () => ofUsers.age }
+  const { app } = await createApp(t, { ...WITH_ROUTE, storage: { ...rest, feed: users, ...openRedis(t, server.url).parts } })
+  const ask = async () => {
+    clock.advance(1.1 * SECOND)
+    const since = realTime()
+    const answer = await app.inject('/auth/health')
+    t.ok(realTime() - since <= DEADLINE_MS + PATIENCE_MS)
+    const { stores, feed } = answer.json<AccountsHealth>()
+    return [answer.statusCode, stores.users.ok, stores.sessions.ok, feed!.current] as const
+  }
+  const becomes = async (...expected: Awaited<ReturnType<typeof ask>>) => {
+    await until(async () => String(await ask()) === String(expected))
+    t.pass(`it becomes ${String(expected)}`)
+  }
+  const ageOfFeed = async () => (await app.accounts.health()).feed!.age
+  await becomes(200, true, true, true)
+  t.ok((await ageOfFeed())! > 0, 'the age is that of the older')
+  ofUsers.age = 5000
+  await becomes(200, true, true, true)
+  t.equal(await ageOfFeed(), 5000)
+  ofUsers.isCurrent = false
+  await becomes(200, true, true, false)
+  ofUsers.isCurrent = true
+
+  for (const [stop, heal] of [[server.kill, server.restart], [() => server.freeze(true), () => server.freeze(false)]] as const) {
+    await stop()
+    await becomes(503, true, false, false)
+    await heal()
+    await becomes(200, true, true, true)
+  }
 })

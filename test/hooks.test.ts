@@ -165,6 +165,39 @@ t.test('before hooks refuse by throwing: 403, or the error\'s own 4xx; nothing i
   }
 })
 
+t.test('F-38 a hook that breaks fails its own request at most: the server lives and serves the next', async t => {
+  const failing: Record<string, number> = { beforeLogin: 403, beforeSignIn: 403, claims: 500, afterLogin: 200, afterSignIn: 200, loginFailed: 401, sessionRevoked: 204, authorize: 403, verifyToken: 500 }
+  const rejections: unknown[] = []
+  const listen = (reason: unknown) => { rejections.push(reason) }
+  process.on('unhandledRejection', listen)
+  t.teardown(() => { process.off('unhandledRejection', listen) })
+  for (const [name, expected] of Object.entries(failing)) {
+    for (const isAsync of [false, true]) {
+      const { app, client, signedUp } = await createApp(t)
+      const ada = await signedUp(EMAIL)
+      let isBroken = true
+      app.accounts.addHook(name as 'afterLogin', () => {
+        if (!isBroken) return name === 'claims' ? undefined : true as never
+        if (isAsync) return new Promise((_resolve, reject) => { setImmediate(() => reject(new TypeError('broken'))) })
+        throw new TypeError('broken')
+      })
+      const act = async () => {
+        if (name === 'sessionRevoked') return await ada.post('/auth/logout')
+        if (name === 'authorize' || name === 'verifyToken') return await (await signedUp(`${name}-${isAsync}-${isBroken}@example.com`)).get('/private')
+        return await client().post('/auth/login', { email: EMAIL, password: name === 'loginFailed' ? 'another harbor 17 lamp' : PASSWORD })
+      }
+      const title = `${name}, ${isAsync ? 'rejected' : 'thrown'}`
+      const answer = await act()
+      t.equal(answer.statusCode, expected, title)
+      t.notMatch(answer.body, 'broken', title)
+      await settle()
+      isBroken = false
+      t.ok([200, 204, 401].includes((await act()).statusCode), `${title}, and mended`)
+    }
+  }
+  t.strictSame(rejections, [])
+})
+
 t.test('a before hook that throws a status without an error refuses as well', async t => {
   const { app, client } = await createApp(t)
   app.accounts.addHook('beforeRegister', async () => await Promise.reject({ statusCode: 422 })) // eslint-disable-line prefer-promise-reject-errors

@@ -278,7 +278,7 @@ t.test('F-34 it does not wait for ever, and the mail is kept for the next start'
   let isClosed = false
   const closing = test.app.close().then(() => { isClosed = true })
   await pause(20)
-  await timers.advance(6900)
+  await timers.advance(5900)
   await pause(20)
   t.notOk(isClosed)
   await timers.advance(200)

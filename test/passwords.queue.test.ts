@@ -39,6 +39,19 @@ t.test('V-03 so many tasks run at once and no more; they start in the order in w
   t.strictSame(started, [0, 1, 2, 3, 4, 5, 6])
 })
 
+t.test('V-06 when it is closed what runs ends, and those who wait or come are refused', async t => {
+  const queue = createQueue(1, 10)
+  const task = createTask()
+  const running = queue.run(task.run)
+  const waiting = queue.run(async () => t.fail('it was run'))
+  queue.close()
+  await t.rejects(waiting, { code: 'FST_ACCOUNTS_BUSY' })
+  task.end()
+  await running
+  await t.rejects(queue.run(async () => t.fail('it was run')), { code: 'FST_ACCOUNTS_BUSY' }, 'with a place free as well')
+  t.strictSame(queue.load(), { running: 0, waiting: 0 })
+})
+
 t.test('V-03 nobody who comes later overtakes those who wait', async t => {
   const queue = createQueue(1, 10)
   const [first, second] = [createTask(), createTask()]

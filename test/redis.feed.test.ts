@@ -264,6 +264,35 @@ t.test('J-11 S-06 what one server has ended the other refuses at once, and it st
   t.comment(`until the other server refused: ${describeTimes(times)}`)
 })
 
+t.test('J-11 F-01 that a session was seen is news to nobody: it stays in memory, and a route that asks for the token alone goes on without Redis', async t => {
+  const server = await startRedis()
+  t.teardown(async () => await server.stop())
+  const { client, parts, prefix } = openRedis(t, server.url)
+  const { heard } = await listenOn(t, client, { prefix })
+  const { storage, calls } = countCalls({ ...await sqliteStorage(':memory:'), ...parts })
+  const { signedUp } = await createApp(t, { storage }, app => {
+    app.get('/stateless', { onRequest: app.guard({ liveness: 'stateless' }) }, async () => 'in')
+  })
+  const ada = await signedUp()
+  const { sid: id } = accessOf(ada)
+  await until(async () => {
+    calls.length = 0
+    return (await ada.get('/private')).statusCode === 200 && calls.length === 0
+  }, RECOVERY_MS)
+  t.equal((await ada.get('/stateless')).statusCode, 200)
+  heard.length = 0
+  const lastSeenAt = new Date(Date.now() + SECOND)
+  await parts.sessions.touch([{ id, lastSeenAt, acknowledgedGeneration: 0 }])
+  await pause(100)
+  t.equal((await ada.get('/private')).statusCode, 200)
+  t.strictSame(calls, [], 'nobody asks anew')
+  t.strictSame(heard, [])
+  t.strictSame((await parts.sessions.find(id))!.lastSeenAt, lastSeenAt)
+  await server.kill()
+  t.equal((await ada.get('/stateless')).statusCode, 200)
+  t.equal((await ada.get('/private')).statusCode, 503)
+})
+
 t.test('J-11 memory counts only while both feeds are current: that of the users, and that of the sessions', async t => {
   const { proxy, client, server } = await createScene(t)
   const open = async (change: (storage: Storage) => Storage = storage => storage) => {

@@ -28,7 +28,8 @@ if (files.length === 0) {
   await Promise.all([
     step('lint', () => npmRun('lint')),
     step('type tests', () => npmRun('test:types')),
-    step('package', () => npmRun('test:package'))
+    step('package', () => npmRun('test:package')),
+    step('API reference', () => npmRun('test:api'))
   ])
 }
 const services = await step('services', startServices)

@@ -1,12 +1,17 @@
 import { connect } from 'node:net'
 import BetterSqlite from 'better-sqlite3'
+import Fastify from 'fastify'
 import t, { type Test } from 'tap'
+import { closeWithServer } from '../lib/closing.ts'
 import { PASSWORD } from './support/app.ts'
+import { holdClock } from './support/clock.ts'
 import { createHttpBrowser } from './support/http-browser.ts'
 import { databaseUrl } from './support/postgres.ts'
 import { pause } from './support/postgres-server.ts'
 import { startSmtp } from './support/smtp.ts'
+import { holdTimers } from './support/timers.ts'
 import { checkStopped, createPlace, signUp, startStoppable, type Place } from './support/stopping.ts'
+import { startRedis } from './services/redis.js'
 import { startTcpProxy } from './services/tcp-proxy.js'
 
 interface Fragile {
@@ -32,6 +37,12 @@ const FRAGILE: Readonly<Record<string, (t: Test) => Promise<Fragile>>> = {
     const proxy = await startTcpProxy(databaseUrl())
     t.teardown(async () => await proxy.close())
     return { place: { address: { ...address, url: proxy.url }, secret }, hang: () => proxy.freeze(true) }
+  },
+  async Redis (t) {
+    const server = await startRedis()
+    t.teardown(async () => await server.stop())
+    const { address, secret } = await createPlace(t, 'SQLite')
+    return { place: { address: { ...address, redis: { url: server.url, prefix: 'accounts:' } }, secret }, hang: () => server.freeze(true) }
   }
 }
 
@@ -75,4 +86,28 @@ t.test('V-06 F-28 hashes that nobody waits for any more are not made', async t =
   const answered = (await Promise.all(logins)).filter(answer => answer !== null).length
   t.ok(answered > 0 && answered < 100, `${answered} were answered`)
   t.comment(`gone after ${stopped.ms.toFixed(0)} ms, ${answered} answered`)
+})
+
+t.test('V-06 what never comes to an end is left after a while, and all else is closed', async t => {
+  const timers = holdTimers(t, holdClock(t))
+  const app = Fastify()
+  const never = async () => await new Promise<never>(() => {})
+  const closed: string[] = []
+  const note = (part: string) => () => { closed.push(part) }
+  closeWithServer(app, {
+    signals: { close: note('signals') },
+    passwords: { close: note('passwords') },
+    batches: [{ close: never }],
+    mail: { close: async patience => { closed.push(`mail, ${Math.round(patience)} ms`) } },
+    stop: [note('feed')],
+    closeStorage: never
+  })
+  let isClosed = false
+  const closing = app.close().then(() => { isClosed = true })
+  await pause(20)
+  t.strictSame(closed, ['signals', 'feed', 'passwords', 'mail, 6000 ms'])
+  await timers.advance(6000)
+  await pause(20)
+  t.notOk(isClosed)
+  await closing
 })

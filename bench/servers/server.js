@@ -6,6 +6,8 @@ import fastifyJwt from '@fastify/jwt'
 import Fastify from 'fastify'
 import accounts from 'fastify-accounts'
 import { postgresStorage, sqliteStorage } from 'fastify-accounts/kysely'
+import { openRedisStorage } from 'fastify-accounts/redis'
+import { Redis } from 'ioredis'
 
 const USER = { id: 'FbD2N48UWvwHDPfC7wxqAv5-', email: 'ada@example.com' }
 const app = Fastify()
@@ -20,9 +22,26 @@ const contenders = {
     app.post('/login', async (_request, reply) => reply.setCookie('token', app.jwt.sign(USER, { expiresIn: '1h' }), { httpOnly: true, path: '/' }).send(USER))
     app.get('/me', { onRequest: async request => await request.jwtVerify() }, async ({ user }) => ({ id: user.id, email: user.email }))
   },
+  async lookup () {
+    const redis = new Redis(process.env.REDIS_URL)
+    await app.register(fastifyCookie)
+    await app.register(fastifyJwt, { secret: randomBytes(32), cookie: { cookieName: 'token', signed: false } })
+    app.post('/login', async (_request, reply) => {
+      const sid = randomBytes(18).toString('base64url')
+      await redis.set(`bench:${sid}`, JSON.stringify(USER), 'EX', 3600)
+      return reply.setCookie('token', app.jwt.sign({ ...USER, sid }, { expiresIn: '1h' }), { httpOnly: true, path: '/' }).send(USER)
+    })
+    app.get('/me', {
+      async onRequest (request, reply) {
+        await request.jwtVerify()
+        if (await redis.get(`bench:${request.user.sid}`) === null) return reply.code(401).send()
+      }
+    }, async ({ user }) => ({ id: user.id, email: user.email }))
+  },
   checked: () => ours({}),
   keys: () => ours({}, undefined, { keys: [{ algorithm: 'RS256', privateKey: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey }] }),
   postgres: async () => ours({}, await postgresStorage(process.env.DATABASE_URL, { schema: 'bench' })),
+  redis: async () => ours({}, { ...await postgresStorage(process.env.DATABASE_URL, { schema: 'bench_redis' }), ...await openRedisStorage(process.env.REDIS_URL) }),
   token: () => ours({}),
   tokenPostgres: async () => ours({}, await postgresStorage(process.env.DATABASE_URL, { schema: 'bench_tokens' })),
   strict: () => ours({ liveness: 'strict' }),

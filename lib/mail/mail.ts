@@ -13,7 +13,7 @@ import { createPost, NO_POST, type Post } from './post.ts'
 import { describeThrown } from './reason.ts'
 
 /** That a mailer has to close. */
-const CLOSE_MS = 1500
+const CLOSE_MS = 1000
 
 export interface MailService {
   readonly post: Post

@@ -37,8 +37,9 @@ export function createQueue (concurrency: number, maxWaiting: number): Queue {
       for (const { refuse } of waiting.splice(0)) refuse(new FST_ACCOUNTS_BUSY())
     },
     async run (task) {
+      if (isClosed) throw new FST_ACCOUNTS_BUSY()
       if (running >= concurrency) {
-        if (isClosed || waiting.length >= maxWaiting) throw new FST_ACCOUNTS_BUSY()
+        if (waiting.length >= maxWaiting) throw new FST_ACCOUNTS_BUSY()
         // The one who leaves hands its place on, so nobody who comes later can overtake.
         await new Promise<void>((resolve, reject) => waiting.push({ enter: resolve, refuse: reject }))
       } else {

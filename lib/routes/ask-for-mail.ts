@@ -12,7 +12,7 @@ export function addMailRequest (app: FastifyInstance, originGuard: OriginGuard, 
     guard: null,
     body: EmailBody,
     answers: { 202: Accepted },
-    errors: [403, 413, 415, 422],
+    errors: [422],
     async handle (request, reply, { email }) {
       originGuard.checkWithoutSession(request)
       await ask(email, request)

@@ -15,7 +15,7 @@ export function addBasic (app: FastifyInstance, { guard, hasBasicUsers, personal
     guard: guard({ via: 'basic' }),
     body: ExchangeBody,
     answers: { 201: CreatedTokenAnswer },
-    errors: [401, 403, 409, 413, 415, 422],
+    errors: [409, 422],
     async handle (request, reply, { context = 'server', ...fields }) {
       const principal = request.principal!
       // Those who share a name own nothing.

@@ -15,7 +15,7 @@ export function addEmail (app: FastifyInstance, { emails, guardSession, originGu
     guard: null,
     body: VerifyEmailBody,
     answers: { 204: NoContent },
-    errors: [403, 409, 413, 415, 422],
+    errors: [409, 422],
     async handle (request, _reply, { token }) {
       originGuard.checkWithoutSession(request)
       await emails.verify(token, request)
@@ -32,7 +32,7 @@ export function addEmail (app: FastifyInstance, { emails, guardSession, originGu
     guard: guardSession(),
     body: ChangeEmailBody,
     answers: { 202: Accepted },
-    errors: [401, 403, 413, 415, 422],
+    errors: [422],
     async handle (request, reply, body) {
       await emails.change(request.principal!.user.id, body, request)
       reply.code(202)

@@ -15,7 +15,6 @@ export function addHealth (app: FastifyInstance, { accounts, hasHealth }: Routes
     guard: null,
     isUnlimited: true,
     answers: { 200: HealthAnswer, 503: HealthAnswer },
-    errors: [],
     async handle (_request, reply) {
       const health = await accounts.health()
       if (!health.ok) reply.code(503).headers(answerHeaders({ statusCode: 503 }))

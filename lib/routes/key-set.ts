@@ -16,7 +16,6 @@ export function addKeySet (app: FastifyInstance, { keySet }: RoutesDependencies)
     summary: 'The public keys that access tokens are verified with',
     guard: null,
     answers: { 200: KeySetAnswer },
-    errors: [],
     async handle (_request, reply) {
       reply.header('cache-control', FIVE_MINUTES)
       return keySet

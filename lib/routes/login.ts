@@ -12,7 +12,7 @@ export function addLogin (app: FastifyInstance, dependencies: RoutesDependencies
     guard: null,
     body: LoginBody,
     answers: { 200: SignedInAnswer },
-    errors: [401, 403, 413, 415],
+    errors: [401],
     async handle (request, reply, body) {
       dependencies.originGuard.checkWithoutSession(request)
       return answerSignedIn(reply, await dependencies.login(body, request), dependencies)

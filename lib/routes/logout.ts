@@ -12,7 +12,7 @@ export function addLogout (app: FastifyInstance, { bearer, leave, originGuard, r
     summary: 'End this session',
     guard: null,
     answers: { 204: NoContent },
-    errors: [403],
+    errors: [401],
     async handle (request, reply) {
       const presented = readPresented(request)
       for (const { sessionId } of presented) originGuard.checkForSession(request, sessionId)

@@ -12,7 +12,6 @@ export function addMe (app: FastifyInstance, { guard, guardSession, accounts, us
     summary: 'Who is signed in',
     guard: guard(),
     answers: { 200: UserAnswer },
-    errors: [401],
     async handle (request, reply) {
       const principal = request.principal!
       if (principal.via === 'cookie') sendCsrfToken(reply, principal.session.id, originGuard)
@@ -26,7 +25,6 @@ export function addMe (app: FastifyInstance, { guard, guardSession, accounts, us
     summary: 'All that is stored on who is signed in',
     guard: guardSession({ fresh: '15m' }),
     answers: { 200: ExportAnswer },
-    errors: [401],
     async handle (request, reply) {
       const exported = await accounts.users.export(request.principal!.user.id)
       if (exported === null) throw new FST_ACCOUNTS_AUTHENTICATION_REQUIRED()
@@ -42,7 +40,7 @@ export function addMe (app: FastifyInstance, { guard, guardSession, accounts, us
     guard: guardSession(),
     body: ChangeMeBody,
     answers: { 200: UserAnswer },
-    errors: [401, 403, 413, 415, 422],
+    errors: [422],
     async handle (request, _reply, { name }) {
       const user = await users.update(request.principal!.user.id, { name }, { request })
       // Deleted by another request of this moment.
@@ -58,7 +56,7 @@ export function addMe (app: FastifyInstance, { guard, guardSession, accounts, us
     guard: guardSession({ fresh: '15m' }),
     body: DeleteMeBody,
     answers: { 204: NoContent },
-    errors: [401, 403, 409, 413, 415],
+    errors: [409],
     async handle (request, reply, { password }) {
       await users.deleteOwn(request.principal!.user.id, password, request)
       await leave(reply)

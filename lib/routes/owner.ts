@@ -17,7 +17,8 @@ export function addOwner (app: FastifyInstance, dependencies: RoutesDependencies
     summary: 'Whether there is an owner',
     guard: null,
     answers: { 200: ClaimedAnswer },
-    errors: [],
+    // To a personal token.
+    errors: [403],
     handle: async () => ({ claimed: await owner.isClaimedOfLate() })
   })
 
@@ -28,7 +29,7 @@ export function addOwner (app: FastifyInstance, dependencies: RoutesDependencies
     guard: null,
     body: ClaimBody,
     answers: { 201: SignedInAnswer },
-    errors: [401, 403, 409, 413, 415, 422],
+    errors: [401, 409, 422],
     async handle (request, reply, { setupCode, ...account }) {
       originGuard.checkWithoutSession(request)
       try {

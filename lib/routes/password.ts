@@ -14,7 +14,7 @@ export function addPassword (app: FastifyInstance, dependencies: RoutesDependenc
     guard: dependencies.guardSession(),
     body: ChangePasswordBody,
     answers: { 200: BearerAnswer, 204: NoContent },
-    errors: [401, 403, 413, 415, 422],
+    errors: [422],
     async handle (request, reply, body) {
       const { via, user } = request.principal!
       const issued = await dependencies.changePassword(user.id, body, request)
@@ -36,7 +36,7 @@ export function addPassword (app: FastifyInstance, dependencies: RoutesDependenc
     guard: null,
     body: ResetPasswordBody,
     answers: { 204: NoContent },
-    errors: [403, 413, 415, 422],
+    errors: [422],
     async handle (request, reply, { token, password }) {
       originGuard.checkWithoutSession(request)
       const { id } = await recovery.reset(token, password, request)

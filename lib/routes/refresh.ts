@@ -13,7 +13,7 @@ export function addRefresh (app: FastifyInstance, dependencies: RoutesDependenci
     summary: 'Trade the refresh cookie for new tokens',
     guard: null,
     answers: { 200: SignedInAnswer },
-    errors: [401, 403],
+    errors: [401],
     async handle (request, reply) {
       const token = cookies.takeRefresh(request, reply)
       if (token === null) throw new FST_ACCOUNTS_AUTHENTICATION_REQUIRED()

@@ -13,7 +13,7 @@ export function addRegister (app: FastifyInstance, dependencies: RoutesDependenc
     guard: null,
     body: RegisterBody,
     answers: { 201: SignedInAnswer, 202: Accepted },
-    errors: [403, 409, 413, 415, 422],
+    errors: [409, 422],
     async handle (request, reply, body) {
       dependencies.originGuard.checkWithoutSession(request)
       if (!dependencies.registrationOpen) throw new FST_ACCOUNTS_REGISTRATION_CLOSED()

@@ -33,7 +33,8 @@ export interface RouteOptions<Body extends TSchema | undefined, Query extends TO
   readonly isBodyOptional?: boolean
   readonly query?: Query
   readonly answers: Readonly<Record<number, TSchema>>
-  readonly errors: readonly number[]
+  /** What it answers beyond what all routes of its kind do. */
+  readonly errors?: readonly number[]
   /** Left out: Fastify's. */
   readonly errorSchema?: TSchema
   /** The media types of the body. Left out: JSON. */
@@ -47,7 +48,7 @@ export interface RouteOptions<Body extends TSchema | undefined, Query extends TO
  * schema for its query does not look at it.
  */
 export function addRoute<Body extends TSchema | undefined = undefined, Query extends TObject | undefined = undefined> (app: FastifyInstance, options: RouteOptions<Body, Query>): void {
-  const { method, url, summary, guard, body, isBodyOptional = false, isUnlimited = false, query, answers, errors, errorSchema, consumes, handle } = options
+  const { method, url, summary, guard, body, isBodyOptional = false, isUnlimited = false, query, answers, errors = [], errorSchema, consumes, handle } = options
   const readBody = body === undefined ? () => undefined : createShape('body', body)
   const readQuery = query === undefined ? () => undefined : createShape('query', query)
   const numbers = Object.entries(query?.properties ?? {}).filter(([, schema]) => 'type' in schema && schema.type === 'integer').map(([name]) => name)
@@ -63,7 +64,7 @@ export function addRoute<Body extends TSchema | undefined = undefined, Query ext
       ...(body === undefined ? {} : { body: body as TSchema }),
       ...(query === undefined ? {} : { querystring: query as TSchema }),
       ...(consumes === undefined ? {} : { consumes }),
-      response: { ...errorAnswers([400, ...errors, 429, 503], errorSchema), ...answers }
+      response: { ...errorAnswers([400, ...(guard === null ? [] : [401, 403]), ...(method === 'GET' ? [] : [403, 413, 415]), ...errors, 429, 503], errorSchema), ...answers }
     },
     async handler (request, reply) {
       const given = readQuery(query === undefined ? undefined : parseQuery(request.url, numbers)) as Given<Query>

@@ -14,7 +14,6 @@ export function addSessions (app: FastifyInstance, { guardSession, accounts, lea
     summary: 'Own sessions',
     guard: bySession,
     answers: { 200: SessionsAnswer },
-    errors: [401],
     async handle (request) {
       const { user, session } = caller(request)
       return { sessions: await accounts.sessions.list(user.id, session.id) }
@@ -27,7 +26,7 @@ export function addSessions (app: FastifyInstance, { guardSession, accounts, lea
     summary: 'End one of the own sessions',
     guard: bySession,
     answers: { 204: NoContent },
-    errors: [401, 403, 404],
+    errors: [404],
     async handle (request, reply) {
       const { user, session } = caller(request)
       const { id } = request.params as { id: string }
@@ -43,7 +42,6 @@ export function addSessions (app: FastifyInstance, { guardSession, accounts, lea
     summary: 'End all own sessions but this one',
     guard: bySession,
     answers: { 204: NoContent },
-    errors: [401, 403],
     async handle (request) {
       const { user, session } = caller(request)
       await signOut.endAll(user.id, 'ended-by-user', { except: session.id, request })

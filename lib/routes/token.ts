@@ -32,7 +32,6 @@ export function addToken (scope: FastifyInstance, { login, readSession }: NonNul
     body: TokenBody,
     consumes: ['application/x-www-form-urlencoded', 'application/json'],
     answers: { 200: BearerAnswer },
-    errors: [403, 413, 415],
     errorSchema: OAuthError,
     async handle (request, reply, body) {
       // Whoever asks for less must not get all.
@@ -51,7 +50,6 @@ export function addToken (scope: FastifyInstance, { login, readSession }: NonNul
     body: RevokeBody,
     consumes: ['application/x-www-form-urlencoded', 'application/json'],
     answers: { 200: Revoked },
-    errors: [403, 413, 415],
     errorSchema: OAuthError,
     async handle (request, _reply, { token }) {
       if (isPersonalToken(token)) throw new FST_ACCOUNTS_REVOCATION_UNSUPPORTED()

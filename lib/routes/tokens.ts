@@ -17,7 +17,6 @@ export function addTokens (app: FastifyInstance, { guardSession, personalTokens 
     summary: 'Own personal tokens',
     guard: bySession,
     answers: { 200: TokensAnswer },
-    errors: [401],
     handle: async request => ({ tokens: await personalTokens.list(request.principal!.user.id) })
   })
 
@@ -28,7 +27,7 @@ export function addTokens (app: FastifyInstance, { guardSession, personalTokens 
     guard: freshly,
     body: CreateTokenBody,
     answers: { 201: CreatedTokenAnswer },
-    errors: [401, 403, 409, 413, 415, 422],
+    errors: [409, 422],
     async handle (request, reply, body) {
       const created = await personalTokens.create(request.principal!.user.id, body, request)
       // Deleted by another request of this moment.
@@ -45,7 +44,7 @@ export function addTokens (app: FastifyInstance, { guardSession, personalTokens 
     guard: freshly,
     body: ChangeTokenBody,
     answers: { 200: TokenAnswer },
-    errors: [401, 403, 404, 413, 415, 422],
+    errors: [404, 422],
     async handle (request, _reply, body) {
       const { userId, id } = named(request)
       return { personalToken: found(await personalTokens.update(userId, id, body, request)) }
@@ -58,7 +57,7 @@ export function addTokens (app: FastifyInstance, { guardSession, personalTokens 
     summary: 'Revoke a personal token',
     guard: bySession,
     answers: { 204: NoContent },
-    errors: [401, 403, 404],
+    errors: [404],
     async handle (request) {
       const { userId, id } = named(request)
       if (!await personalTokens.revoke(userId, id, request)) throw new FST_ACCOUNTS_PERSONAL_TOKEN_NOT_FOUND()
@@ -74,7 +73,7 @@ export function addTokens (app: FastifyInstance, { guardSession, personalTokens 
     body: RotateTokenBody,
     isBodyOptional: true,
     answers: { 201: CreatedTokenAnswer },
-    errors: [401, 403, 404, 409, 413, 415],
+    errors: [404, 409],
     async handle (request, reply, { overlap }) {
       const { userId, id } = named(request)
       const created = found(await personalTokens.rotate(userId, id, overlap, request))

@@ -20,7 +20,6 @@ export function addUsers (app: FastifyInstance, { guardSession, accounts, admini
     guard: guardSession({ roles }),
     query: UsersQuery,
     answers: { 200: UsersAnswer },
-    errors: [401, 403],
     handle: async (_request, _reply, _body, query) => await accounts.users.list(query)
   })
 
@@ -31,7 +30,7 @@ export function addUsers (app: FastifyInstance, { guardSession, accounts, admini
     guard: strictly,
     body: ChangeUserBody,
     answers: { 200: UserAnswer },
-    errors: [401, 403, 404, 409, 413, 415, 422],
+    errors: [404, 409, 422],
     async handle (request, reply, body) {
       const { actor, id } = partiesOf(request)
       const user = await administration.change(actor, id, body, request)
@@ -46,7 +45,7 @@ export function addUsers (app: FastifyInstance, { guardSession, accounts, admini
     summary: 'End all sessions of a user',
     guard: strictly,
     answers: { 204: NoContent },
-    errors: [401, 403, 404],
+    errors: [404],
     async handle (request, reply) {
       const { actor, id } = partiesOf(request)
       await administration.endSessions(actor, id, request)

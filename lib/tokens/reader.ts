@@ -4,7 +4,7 @@ import { countMembers } from '../strict-json.ts'
 import { isCount, type TokenClaims } from './claims.ts'
 import type { Jwt } from './jwt.ts'
 
-/** What a token turned out to be. Only `valid` proves anything; `expired` was once valid. */
+/** What a token turned out to be. Only `valid` proves anything; `expired` is ours, but not of this time. */
 export type Reading<Claims> =
   | { readonly kind: 'valid' | 'expired', readonly claims: Claims, /** In milliseconds. */ readonly goodUntil: number }
   | { readonly kind: 'invalid' }
@@ -18,11 +18,15 @@ export interface ReaderOptions {
   readonly maxLifetime: number
   /** Milliseconds past `exp`. */
   readonly leeway: number
+  /** Seconds that `iat` may be ahead, `WRONG_CLOCK` at most. */
+  readonly maxAhead: number
   readonly isClaims: (claims: Record<string, unknown>) => boolean
 }
 
-/** RFC 7519, 4.1.4 allows "some small leeway"; this one is for clocks of other nodes that run ahead. */
-const FUTURE_TOLERANCE = 60
+/** Seconds. RFC 7519, 4.1.4 allows "some small leeway"; this one is for clocks of other nodes that run ahead. */
+export const FUTURE_TOLERANCE = 60
+/** Seconds. No clock of ours is as wrong as that. */
+export const WRONG_CLOCK = 86_400
 /** What fits a cookie (RFC 6265bis, 5.6). */
 const MAX_LENGTH = 4096
 const INVALID = { kind: 'invalid' } as const
@@ -51,15 +55,17 @@ export function createReader<Claims extends TokenClaims> (options: ReaderOptions
   }
 }
 
-function judge<Claims extends TokenClaims> (claims: Claims, { issuers, audiences, maxLifetime, leeway }: ReaderOptions): Reading<Claims> {
+function judge<Claims extends TokenClaims> (claims: Claims, { issuers, audiences, maxLifetime, leeway, maxAhead }: ReaderOptions): Reading<Claims> {
   const { iss, aud, iat, exp } = claims
   const { nbf = 0 } = claims as { nbf?: unknown }
   if (!issuers.includes(iss) || !audiences.includes(aud)) return INVALID
   if (!isCount(iat) || !isCount(exp) || !isCount(nbf) || exp <= iat) return INVALID
   const time = now() / 1000
-  if (iat > time + FUTURE_TOLERANCE || nbf > time + FUTURE_TOLERANCE) return INVALID
+  if (iat > time + WRONG_CLOCK || nbf > time + FUTURE_TOLERANCE) return INVALID
   const goodUntil = exp * 1000 + leeway
-  return { kind: now() >= goodUntil || exp - iat > maxLifetime ? 'expired' : 'valid', claims, goodUntil }
+  // Ahead: a server whose clock was wrong has made it, and whoever has it can get another.
+  const isOfThisTime = iat <= time + maxAhead && now() < goodUntil && exp - iat <= maxLifetime
+  return { kind: isOfThisTime ? 'valid' : 'expired', claims, goodUntil }
 }
 
 function parse (decoder: TextDecoder, payload: string): Record<string, unknown> | null {

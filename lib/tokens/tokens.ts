@@ -2,7 +2,7 @@ import { now } from '../clock.ts'
 import { randomFraction, randomId } from '../random.ts'
 import type { Jwt } from './jwt.ts'
 import { isAccessClaims, isRefreshClaims, type AccessClaims, type RefreshClaims, type TokenClaims } from './claims.ts'
-import { createReader, type Reading } from './reader.ts'
+import { createReader, FUTURE_TOLERANCE, WRONG_CLOCK, type Reading } from './reader.ts'
 
 /** What a token is minted for. Times in milliseconds. */
 interface Subject {
@@ -56,9 +56,9 @@ export function createTokens (jwts: { readonly access: readonly Jwt[], readonly 
       return mint(jwts.access[0], subject, iat, Math.min(iat + lifetime, seconds(latest)), { auth_time: seconds(subject.authenticatedAt), ...extra })
     },
     mintRefresh: (subject, expiresAt) => mint(jwts.refresh[0], subject, seconds(now()), seconds(expiresAt), {}),
-    readAccess: createReader({ jwts: jwts.access, issuers, audiences, maxLifetime: accessTokenTtl / 1000, leeway, isClaims: isAccessClaims }),
-    // The stored session bounds a refresh token: a shorter lifetime in the options must not log anybody out.
-    readRefresh: createReader({ jwts: jwts.refresh, issuers, audiences, maxLifetime: Infinity, leeway: 0, isClaims: isRefreshClaims })
+    readAccess: createReader({ jwts: jwts.access, issuers, audiences, maxLifetime: accessTokenTtl / 1000, leeway, maxAhead: FUTURE_TOLERANCE, isClaims: isAccessClaims }),
+    // The stored session bounds a refresh token: neither a shorter lifetime in the options nor a clock that was ahead must log anybody out.
+    readRefresh: createReader({ jwts: jwts.refresh, issuers, audiences, maxLifetime: Infinity, leeway: 0, maxAhead: WRONG_CLOCK, isClaims: isRefreshClaims })
   }
 }
 

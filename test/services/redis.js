@@ -22,7 +22,7 @@ export function findRedis () {
  * @property {() => Promise<void>} stop
  * @property {(isFrozen: boolean) => void} freeze it holds its connections open, and answers nothing
  * @property {() => Promise<void>} kill at once, as a power cut does
- * @property {() => Promise<void>} restart at the same address; what it kept is gone
+ * @property {() => Promise<void>} restart at the same address; what it kept is gone, unless the settings make it persist
  */
 
 /**

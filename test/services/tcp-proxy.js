@@ -14,7 +14,7 @@ const NOTIFICATION = 'A'.charCodeAt(0)
  * @property {(isRefused: boolean) => void} refuse new connections
  * @property {(isFrozen: boolean) => void} freeze hold all bytes of both ways back, and tell nobody
  * @property {() => void} abandon let no more bytes through on the connections that there are, ever, and tell nobody
- * @property {(milliseconds: number) => void} delay what the server says
+ * @property {(milliseconds: number, jitter?: number) => void} delay what the server says, by up to `jitter` more
  * @property {(pattern: RegExp, when: 'on the way' | 'when answered') => () => boolean} lose cut a connection over the next
  *   message that matches, before the server gets it or when it has answered; whether it has happened
  * @property {() => void} dropNotifications of PostgreSQL, as a transaction pooler does
@@ -30,13 +30,13 @@ export async function startTcpProxy (target) {
   const { port, hostname, protocol } = new URL(target)
   const speaksPostgres = protocol.startsWith('postgres')
   const links = new Set()
-  const state = { isRefused: false, isFrozen: false, milliseconds: 0, dropsNotifications: false, pattern: null, when: '', hasLost: false, bytes: 0 }
+  const state = { isRefused: false, isFrozen: false, milliseconds: 0, jitter: 0, dropsNotifications: false, pattern: null, when: '', hasLost: false, bytes: 0 }
 
   const server = createServer({ noDelay: true }, (client) => {
     if (state.isRefused) return reset(client)
     const upstream = new Socket()
     upstream.setNoDelay(true)
-    const link = { client, upstream, isDoomed: false, isAbandoned: false, held: [] }
+    const link = { client, upstream, isDoomed: false, isAbandoned: false, held: [], late: [], lastAt: 0 }
     links.add(link)
     const end = () => {
       links.delete(link)
@@ -59,8 +59,12 @@ export async function startTcpProxy (target) {
         if (!link.isDoomed) return client.write(frames(bytes))
         lose(link, end)
       })
-      if (state.milliseconds > 0) setTimeout(hand, state.milliseconds)
-      else hand()
+      // In order, however the delay changes and whichever timer comes first.
+      link.lastAt = Math.max(link.lastAt, performance.now() + state.milliseconds + Math.random() * state.jitter)
+      const milliseconds = link.lastAt - performance.now()
+      if (milliseconds <= 0 && link.late.length === 0) return hand()
+      link.late.push(hand)
+      setTimeout(() => link.late.shift()(), milliseconds)
     })
   })
 
@@ -100,7 +104,7 @@ export async function startTcpProxy (target) {
       for (const link of links) for (const step of link.held.splice(0)) step()
     },
     abandon: () => { for (const link of links) link.isAbandoned = true },
-    delay: (milliseconds) => { state.milliseconds = milliseconds },
+    delay: (milliseconds, jitter = 0) => { Object.assign(state, { milliseconds, jitter }) },
     lose (pattern, when) {
       Object.assign(state, { pattern, when, hasLost: false })
       return () => state.hasLost

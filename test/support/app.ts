@@ -8,6 +8,7 @@ import accounts from '../../lib/index.ts'
 import { sqliteStorage } from '../../lib/adapters/kysely/index.ts'
 import { redisStorage } from '../../lib/adapters/redis/index.ts'
 import type { AccountsOptions, Storage } from '../../types/index.ts'
+import { checkAnswers } from './answers.ts'
 import { createClient, type Client } from './client.ts'
 import { openPostgres, schemaName } from './postgres.ts'
 import { besideRedis, openRedis } from './redis.ts'
@@ -35,6 +36,7 @@ export interface TestApp {
 export async function createApp (t: Test, options: Partial<AccountsOptions> = {}, setup: (app: FastifyInstance) => void | Promise<void> = () => {}, app = Fastify()): Promise<TestApp> {
   const secret = randomBytes(32)
   const storage = options.storage ?? await openStorage(t)
+  checkAnswers(t, app)
   await app.register(accounts, {
     appUrl: 'http://localhost:3000',
     ...(options.secrets === undefined ? { secret } : {}),

@@ -33,6 +33,7 @@ type Case = readonly [title: string, token: string, outcome?: Outcome]
 type Json = Record<string, unknown>
 
 const SEED = 20260914
+const AHEAD = [61, 62, 300, 3600, 86_400]
 const ATTACKER = {
   rsa: generateKeyPairSync('rsa', { modulusLength: 2048 }),
   ec: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
@@ -56,6 +57,7 @@ export function forge (genuine: Genuine): Forgery[] {
     CLAIM: claimValues(genuine),
     TIME: times(genuine),
     LIFETIME: lifetimes(genuine),
+    AHEAD: ahead(genuine),
     CURVE: curves(genuine)
   }
   return Object.entries(families).flatMap(([family, cases]) => cases.map(([title, token, outcome = 'invalid'], index) =>
@@ -318,10 +320,16 @@ function times ({ token, key, time }: Genuine): Case[] {
     ...['exp', 'iat'].flatMap(name => [undefined, ...strange].map(value => forged(`${name} ${show(value)}`, { [name]: value }))),
     ...strange.map(value => forged(`nbf ${show(value)}`, { nbf: value })),
     forged('exp 0', { exp: 0 }), forged('exp of yesterday, before iat', { exp: time - 86_400 }), forged('exp is iat', { exp: claims.iat }),
-    ...[61, 62, 300, 3600, 86_400].flatMap(ahead => [forged(`iat ${ahead} s ahead`, { iat: time + ahead, exp: time + ahead + 60 }), forged(`nbf ${ahead} s ahead`, { nbf: time + ahead })]),
+    ...AHEAD.map(seconds => forged(`nbf ${seconds} s ahead`, { nbf: time + seconds })),
     forged('all in milliseconds', { iat: claims.iat * 1000, exp: claims.exp * 1000 }),
     ...[0, 1, 60, 3600].map(ago => forged(`ended ${ago} s ago`, { iat: time - 3700, exp: time - ago }, 'expired'))
   ]
+}
+
+/** Well signed, by a clock that is wrong. */
+function ahead ({ token, key, time }: Genuine): Case[] {
+  const { headerText, claims } = open(token)
+  return AHEAD.map((seconds): Case => [`iat ${seconds} s ahead`, seal(headerText, { ...claims, iat: time + seconds, exp: time + seconds + 60 }, key), 'expired'])
 }
 
 /** Well signed, but living longer than such a token may. */

@@ -9,6 +9,7 @@ import type { StorageAddress } from '../workers/open-storage.js'
 import { databaseFile, PASSWORD } from './app.ts'
 import { createHttpBrowser, type HttpBrowser } from './http-browser.ts'
 import { databaseUrl, schemaName } from './postgres.ts'
+import { openRedis, redisUrl } from './redis.ts'
 import { ROOT } from './root.ts'
 
 /** How a server has ended. */
@@ -32,6 +33,7 @@ export interface StoppableServer {
 /** Where several servers find the same, one after another. */
 export interface Place { readonly address: StorageAddress, readonly secret: Buffer }
 
+/** Where sessions are; with them in Redis, all else is on SQLite. */
 const DATABASES = {
   async SQLite (t: Test): Promise<StorageAddress> {
     const file = databaseFile(t)
@@ -42,6 +44,9 @@ const DATABASES = {
     const schema = schemaName(t)
     await migratePostgres(databaseUrl(), { schema })
     return { url: databaseUrl(), schema }
+  },
+  async Redis (t: Test): Promise<StorageAddress> {
+    return { ...await this.SQLite(t), redis: { url: redisUrl(), prefix: openRedis(t).prefix } }
   }
 }
 

@@ -14,8 +14,8 @@ export const realNow = () => now()
 
 export const storage = await openStorage(address)
 
-export async function createServer (setup = () => {}, options = {}) {
-  const app = Fastify()
+export async function createServer (setup = () => {}, options = {}, serverOptions = {}) {
+  const app = Fastify(serverOptions)
   await app.register(accounts, {
     appUrl: 'http://localhost:3000',
     secret: Buffer.from(secret, 'base64url'),

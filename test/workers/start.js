@@ -8,6 +8,7 @@ import { join } from 'node:path'
  * @property {<Result>(name: string, input?: object) => Promise<Result>} ask have it do one of its duties; rejects with what it threw
  * @property {(id: string, listener: (result: never) => void) => void} on what it says of its own accord
  * @property {() => Promise<void>} kill
+ * @property {() => Promise<void>} stop ask it to end, and wait
  */
 
 /**
@@ -50,6 +51,10 @@ export async function startWorker (name, address, secret) {
     }),
     async kill () {
       child.kill('SIGKILL')
+      await exited
+    },
+    async stop () {
+      child.kill('SIGTERM')
       await exited
     }
   }

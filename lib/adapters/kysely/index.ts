@@ -1,3 +1,8 @@
 export { kyselyStorage, migrateKysely, type KyselyOptions } from './kysely.ts'
 export { migratePostgres, postgresStorage, type PostgresOptions, type PostgresStorage } from './postgres.ts'
 export { migrateSqlite, sqliteStorage, type SqliteOptions, type SqliteStorage } from './sqlite.ts'
+export type { DialectName } from './dialects.ts'
+export type { MigrateOptions } from './migrations.ts'
+export type { Naming } from './naming.ts'
+export type { ListenConfig } from './postgres-feed.ts'
+export type { PostgresPool } from './postgres-pool.ts'

@@ -6,6 +6,8 @@ const ANSWER_MS = 900
 /** Far longer than an answer may take, and than this process is ever busy: a server that hangs, or a network that swallows. */
 const SILENCE_MS = 2500
 
+const FAREWELL_MS = 100
+
 const LONGEST_PAUSE_MS = 1000
 
 /** Not all processes at once. */
@@ -19,6 +21,8 @@ const NODE_OPTIONS = {
   commandTimeout: ANSWER_MS,
   connectTimeout: SILENCE_MS,
   socketTimeout: SILENCE_MS,
+  // A server that hangs does not hang up either.
+  disconnectTimeout: FAREWELL_MS,
   maxLoadingRetryTime: LONGEST_PAUSE_MS,
   // The primary has become a replica: the address leads to another by now. What was refused is not repeated.
   reconnectOnError: ({ message }: Error) => message.startsWith('READONLY'),

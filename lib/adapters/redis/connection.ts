@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { pause } from '../../clock.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '../../errors.ts'
 import { CLUSTER_OPTIONS, SERVER_OPTIONS } from './connection-options.ts'
@@ -25,8 +26,8 @@ type Argument = string | number
 /** A connection of our own: each call is sent once at most, and not after its caller has given up. */
 export interface Connection {
   send (command: string, ...args: readonly Argument[]): Promise<unknown>
-  /** Run a script, which is about one key: so it runs on every Cluster. */
-  run (script: Script, key: string, ...args: readonly Argument[]): Promise<unknown>
+  /** Run a script, which is about one key, or about several of one slot: so it runs on every Cluster. */
+  run (script: Script, keys: string | readonly string[], ...args: readonly Argument[]): Promise<unknown>
   /** The answers of every server that may be written to. */
   askServers (command: string, ...args: readonly Argument[]): Promise<unknown[]>
   /** Twice does no harm. */
@@ -38,7 +39,7 @@ const CONNECTION_MS = 500
 
 /** @param own with the options of connection-options.ts */
 export function createConnection (own: OwnClient, onReady: (connection: Connection) => void): Connection {
-  let connected = new AbortController()
+  let connected = createOccasion()
   own.on('ready', () => {
     connected.abort()
     onReady(connection)
@@ -67,7 +68,7 @@ export function createConnection (own: OwnClient, onReady: (connection: Connecti
 
   /** The next one, or not for long. */
   async function waitForConnection (): Promise<void> {
-    if (connected.signal.aborted) connected = new AbortController()
+    if (connected.signal.aborted) connected = createOccasion()
     await pause(CONNECTION_MS, connected.signal)
     // A Cluster would keep what it is given, and send it when nobody waits any more.
     if (own.status !== 'ready') throw new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: 'no connection to Redis' })
@@ -75,19 +76,27 @@ export function createConnection (own: OwnClient, onReady: (connection: Connecti
 
   const connection: Connection = {
     send,
-    async run ({ digest, text }, key, ...args) {
+    async run ({ digest, text }, keys, ...args) {
+      const named = [keys].flat()
       try {
-        return await send('evalsha', digest, 1, key, ...args)
+        return await send('evalsha', digest, named.length, ...named, ...args)
       } catch (error) {
         // A server that is new, or was told to forget; nothing has run.
         if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
-        return await send('eval', text, 1, key, ...args)
+        return await send('eval', text, named.length, ...named, ...args)
       }
     },
     askServers: async (command, ...args) => await Promise.all((own.nodes?.('master') ?? [own]).map(async server => await server.call(command, ...args))),
     close: async () => { own.disconnect() }
   }
   return connection
+}
+
+/** For any number of calls to wait for; Node would take more than ten for a leak. */
+function createOccasion (): AbortController {
+  const occasion = new AbortController()
+  setMaxListeners(0, occasion.signal)
+  return occasion
 }
 
 /**

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** Lua that Redis runs without anything in between: a verb that must be atomic is one of these. Its key is `KEYS[1]`. */
+/** Lua that Redis runs without anything in between: a verb that must be atomic is one of these. Its keys are `KEYS[1]` and further. */
 export interface Script {
   readonly text: string
   /** By which the server knows it. */

@@ -6,6 +6,14 @@ export const FIELDS = [
   'idleExpiresAt', 'expiresAt', 'remember', 'claims', 'userAgent', 'address', 'revokedAt', 'revokeReason'
 ] as const satisfies ReadonlyArray<keyof SessionRecord>
 
+/**
+ * What requests leave behind, in a hash of its own: of a session every process hears each change, and asks anew, while of this
+ * nobody has to hear. The later value counts.
+ */
+export const SEEN_FIELDS = ['lastSeenAt', 'acknowledgedGeneration'] as const satisfies ReadonlyArray<keyof SessionRecord>
+
+type Values = ReadonlyArray<string | null>
+
 /** Fields and values in turn, as `HSET` takes them. */
 export function toHash (session: SessionRecord): string[] {
   return FIELDS.flatMap(field => {
@@ -14,8 +22,8 @@ export function toHash (session: SessionRecord): string[] {
   })
 }
 
-/** `values` are those of `FIELDS`, in their order; `null`: there is no such session. */
-export function toSessionRecord (id: string, values: ReadonlyArray<string | null>): SessionRecord | null {
+/** `values` are those of `FIELDS`, in their order, and `seen` those of `SEEN_FIELDS`; `null`: there is no such session. */
+export function toSessionRecord (id: string, values: Values, [lastSeenAt, acknowledgedGeneration]: Values): SessionRecord | null {
   const kept = Object.fromEntries(FIELDS.map((field, index) => [field, values[index] ?? null])) as Record<typeof FIELDS[number], string | null>
   if (kept.userId === null) return null
   return {
@@ -24,10 +32,10 @@ export function toSessionRecord (id: string, values: ReadonlyArray<string | null
     epoch: toNumber(kept.epoch),
     generation: toNumber(kept.generation),
     rotatedAt: toDate(kept.rotatedAt),
-    acknowledgedGeneration: toNumber(kept.acknowledgedGeneration),
+    acknowledgedGeneration: later(toNumber(kept.acknowledgedGeneration), acknowledgedGeneration),
     createdAt: toDate(kept.createdAt),
     authenticatedAt: toDate(kept.authenticatedAt),
-    lastSeenAt: toDate(kept.lastSeenAt),
+    lastSeenAt: new Date(later(toNumber(kept.lastSeenAt), lastSeenAt)),
     idleExpiresAt: toDate(kept.idleExpiresAt),
     expiresAt: toDate(kept.expiresAt),
     remember: kept.remember === 'true',
@@ -42,3 +50,4 @@ export function toSessionRecord (id: string, values: ReadonlyArray<string | null
 /** What is missing is no number: the boundary takes such a session for none. */
 const toNumber = (text: string | null) => text === null ? NaN : Number(text)
 const toDate = (text: string | null) => new Date(toNumber(text))
+const later = (kept: number, seen: string | null | undefined) => Math.max(kept, Number(seen ?? 0))

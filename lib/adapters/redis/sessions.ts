@@ -1,7 +1,7 @@
 import type { SessionRecord, SessionStore } from '../../../types/storage.ts'
 import { repeatable, type Connection } from './connection.ts'
 import { ttl } from './scripts.ts'
-import { FIELDS, toHash, toSessionRecord } from './session-hash.ts'
+import { FIELDS, SEEN_FIELDS, toHash, toSessionRecord } from './session-hash.ts'
 import { createSessionIndex } from './session-index.ts'
 import { CREATE, RECOVER, REMOVE, REVOKE, ROTATE, TOUCH } from './session-scripts.ts'
 
@@ -21,10 +21,14 @@ export function redisSessions (connection: Connection, prefix: string): SessionS
   const { send, run } = connection
   const index = createSessionIndex(connection, prefix)
   const keyOf = (id: string) => `${prefix}session:{${id}}`
+  const seenKeyOf = (id: string) => `${prefix}seen:{${id}}`
+  const keysOf = (id: string) => [keyOf(id), seenKeyOf(id)]
   const keepFrom = (at: Date, idleExpiresAt: Date) => ttl(Math.max(0, idleExpiresAt.getTime() - at.getTime()) + KEEP_MS)
 
   async function read (id: string): Promise<SessionRecord | null> {
-    return toSessionRecord(id, await repeatable(async () => await send('hmget', keyOf(id), ...FIELDS)) as Array<string | null>)
+    const readHash = async (key: string, fields: readonly string[]) => await repeatable(async () => await send('hmget', key, ...fields)) as Array<string | null>
+    const [session, seen] = await Promise.all([readHash(keyOf(id), FIELDS), readHash(seenKeyOf(id), SEEN_FIELDS)])
+    return toSessionRecord(id, session, seen)
   }
 
   /** Those of a user that are not known to have ended, and tidy up the index. */
@@ -42,7 +46,7 @@ export function redisSessions (connection: Connection, prefix: string): SessionS
 
   /** `true` for exactly one of racing calls. */
   async function revoke (id: string, { at, reason, userId }: Why): Promise<boolean> {
-    const owner = await run(REVOKE, keyOf(id), at.getTime(), reason, KEEP_MS, ...(userId === undefined ? [] : [userId])) as string | null
+    const owner = await run(REVOKE, keysOf(id), at.getTime(), reason, KEEP_MS, ...(userId === undefined ? [] : [userId])) as string | null
     // It has ended, whatever becomes of the note; whoever reads the index next makes up for it.
     if (owner !== null) await index.markEnded(owner, [id], at).catch(() => {})
     return owner !== null
@@ -77,11 +81,11 @@ export function redisSessions (connection: Connection, prefix: string): SessionS
     },
 
     async rotate (id, generation, { at, idleExpiresAt }) {
-      return toRecord(id, await run(ROTATE, keyOf(id), generation, generation + 1, at.getTime(), idleExpiresAt.getTime(), keepFrom(at, idleExpiresAt)))
+      return toRecord(id, await run(ROTATE, keysOf(id), generation, generation + 1, at.getTime(), idleExpiresAt.getTime(), keepFrom(at, idleExpiresAt)))
     },
 
     async recover (id, generation, rotatedAt, at) {
-      return toRecord(id, await run(RECOVER, keyOf(id), generation, rotatedAt.getTime(), at.getTime()))
+      return toRecord(id, await run(RECOVER, keysOf(id), generation, rotatedAt.getTime(), at.getTime()))
     },
 
     async revokeAllForUser (userId, { at, reason, except }) {
@@ -97,19 +101,23 @@ export function redisSessions (connection: Connection, prefix: string): SessionS
 
     async deleteAllForUser (userId) {
       const ids = await index.listAll(userId)
-      const outcomes = await Promise.all(ids.map(async id => await run(REMOVE, keyOf(id))))
+      const outcomes = await Promise.all(ids.map(async id => await run(REMOVE, keysOf(id))))
       // Last: until they are gone somebody must be able to find them.
       await index.remove(userId, ids)
       return ids.filter((_, place) => outcomes[place] === 1)
     },
 
     async touch (activities) {
-      await Promise.all(activities.map(async ({ id, lastSeenAt, acknowledgedGeneration }) => await run(TOUCH, keyOf(id), lastSeenAt.getTime(), acknowledgedGeneration)))
+      await Promise.all(activities.map(async ({ id, lastSeenAt, acknowledgedGeneration }) => await run(TOUCH, keysOf(id), lastSeenAt.getTime(), acknowledgedGeneration)))
     }
   }
 }
 
-const toRecord = (id: string, values: unknown) => values === null ? null : toSessionRecord(id, values as Array<string | null>)
+function toRecord (id: string, answer: unknown): SessionRecord | null {
+  if (answer === null) return null
+  const [session, seen] = answer as [Array<string | null>, Array<string | null>]
+  return toSessionRecord(id, session, seen)
+}
 
 /** Newest first. */
 const byAge = (one: SessionRecord, other: SessionRecord) => other.createdAt.getTime() - one.createdAt.getTime() || (one.id < other.id ? 1 : -1)

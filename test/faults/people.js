@@ -1,0 +1,2 @@
+/** Of everybody. */
+export const PASSWORD = 'violet harbor 92 lantern'
