@@ -5,7 +5,7 @@ import { redisStorage, type RedisStorage } from '../../lib/adapters/redis/index.
 import type { Storage } from '../../types/index.ts'
 
 /** The address of the Redis that the test run has started, or was given. */
-function redisUrl (): string {
+export function redisUrl (): string {
   const url = process.env.TEST_REDIS_URL
   if (url === undefined || url === '') throw new TypeError('TEST_REDIS_URL is not set: run the tests by "node test/run.js test/NAME.test.ts", or set it.')
   return url
