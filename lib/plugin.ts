@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { AccountsOptions } from '../types/options.ts'
 import type { Policy } from '../types/policy.ts'
 import { createAdministration } from './accounts/administration.ts'
+import { createAttempts } from './accounts/attempts.ts'
 import { createBasicDuties, warnOfBasic } from './accounts/basic.ts'
 import { createBasicUsage } from './accounts/basic-usage.ts'
 import { createBrowser } from './accounts/browser.ts'
@@ -50,6 +51,7 @@ import { trustedProxies } from './requests/network.ts'
 import { createCheckForm } from './requests/form.ts'
 import { createOriginGuard } from './requests/origin.ts'
 import { createRateLimit } from './requests/rate-limit.ts'
+import { createSharedRateLimit } from './requests/shared-rate-limit.ts'
 import { warnOfSlowRequests } from './requests/slow.ts'
 import { addRoutes } from './routes/index.ts'
 import { createActivity } from './sessions/activity.ts'
@@ -98,7 +100,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const cookies = await createCookies(app, settings, path)
   const originGuard = createOriginGuard(settings.origin, settings.csrf, keys.hash)
   const devices = settings.throttle === null ? noDevices : createDevices(cookies, keys.hash)
-  const throttle = settings.throttle === null ? noThrottle : createThrottle({ rule: settings.throttle, throttles: storage.throttles!, keys: keys.hash, devices, hooks })
+  const throttle = settings.throttle === null ? noThrottle : createThrottle({ rule: settings.throttle, throttles: createAttempts(storage.throttles!), keys: keys.hash, devices, hooks })
   const passwords = await loadPasswords(settings.passwords, serviceWords(settings.origin), app.log)
 
   const mail = startMail({ settings: settings.mail, storage, oneTimeTokens, hooks, log: app.log })
@@ -117,7 +119,8 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   const refresh = createRefresh({ storage, tokens, activity, changes, signIn, post, hooks, settings })
 
   const dependencies = { settings, storage, passwords, changes, signIn, signOut, tokenEndings, readPresented, throttle, oneTimeTokens, post, hooks }
-  const limitRate = settings.rateLimit === null ? null : await createRateLimit(app, settings.rateLimit)
+  const limitShared = settings.rateLimit?.isShared === true ? createSharedRateLimit(settings.rateLimit, createAttempts(storage.throttles!), keys.hash[0]!) : null
+  const limitRate = settings.rateLimit === null ? null : await createRateLimit(app, settings.rateLimit, limitShared)
   const proof = createProof(dependencies)
   const basicDuties = settings.basic === null ? null : createBasicDuties(settings.basic, dependencies, proof, limitRate)
   const begin = createBegin(dependencies)

@@ -1,9 +1,9 @@
-import type { BasicUseRecord, Closable, HostSessionRecord, OneTimeTokenRecord, OutboxRecord, PersonalTokenRecord, SessionRecord, StorageInspection, Stores, UserRecord } from '../types/storage.ts'
+import type { BasicUseRecord, HostSessionRecord, OneTimeTokenRecord, OutboxRecord, Part, PersonalTokenRecord, RedisInspection, SessionRecord, StorageInspection, Stores, UserRecord } from '../types/storage.ts'
 
 export type Fits = (value: unknown, args: readonly unknown[]) => boolean
 
 /** Verbs of the ports and what each may return: an ill-typed value from an adapter must never pass for a live session or token. */
-export const SHAPES: { readonly [Name in keyof Stores]-?: { readonly [Verb in Exclude<keyof NonNullable<Stores[Name]>, 'feed' | keyof Closable>]-?: Fits } } = {
+export const SHAPES: { readonly [Name in keyof Stores]-?: { readonly [Verb in Exclude<keyof NonNullable<Stores[Name]>, 'feed' | keyof Part>]-?: Fits } } = {
   users: {
     find: (value, [id]) => value === null || (isUser(value) && value.id === id),
     findByEmail: value => value === null || isUser(value),
@@ -159,6 +159,12 @@ export function isInspection (value: unknown): value is StorageInspection {
   if (typeof value !== 'object' || value === null) return false
   const { now, missingMigrations, missingIndexes, missingTriggers } = value as StorageInspection
   return isDate(now) && [missingMigrations, missingIndexes, missingTriggers].every(isIds)
+}
+
+export function isRedisInspection (value: unknown): value is RedisInspection {
+  if (typeof value !== 'object' || value === null) return false
+  const { ms, version, evictionPolicy, isPersistent } = value as RedisInspection
+  return typeof ms === 'number' && [version, evictionPolicy].every(text => text === null || typeof text === 'string') && (isPersistent === null || typeof isPersistent === 'boolean')
 }
 
 const isDate = (value: unknown) => value instanceof Date && !Number.isNaN(value.getTime())

@@ -1,7 +1,7 @@
-import type { Change, Storage, StorageInspection, Stores } from '../types/storage.ts'
+import type { Change, RedisInspection, Storage, StorageInspection, Stores } from '../types/storage.ts'
 import { beforeDeadline } from './clock.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE, isAccountsError } from './errors.ts'
-import { isInspection, SHAPES, type Fits } from './storage-shapes.ts'
+import { isInspection, isRedisInspection, SHAPES, type Fits } from './storage-shapes.ts'
 
 type StoreName = keyof Stores
 
@@ -12,7 +12,15 @@ export interface GuardedStorage extends Stores {
   publish (change: Exclude<Change, { kind: 'gap' }>): Promise<void>
   /** How the database is; `null`: the storage does not tell. */
   readonly inspect: (() => Promise<StorageInspection>) | null
+  /** How the places are that stores are kept in apart from the database, where they tell. */
+  readonly places: readonly Place[]
   close (): Promise<void>
+}
+
+/** Where some of the stores are kept. */
+interface Place {
+  readonly stores: readonly StoreName[]
+  inspect (): Promise<RedisInspection>
 }
 
 /** Nothing waits for ever: a call that is not answered in this time counts as failed. */
@@ -55,7 +63,8 @@ export function guardStorage (storage: Storage, onFailure: (error: unknown) => v
       if (feed?.publish === undefined || store === undefined || feed.sees?.(store) === true) return
       await bounded(async () => await feed.publish!(change), DEADLINE_MS)
     },
-    inspect: storage.inspect === undefined ? null : async () => await bounded(async () => requireInspection(await storage.inspect!()), INSPECTION_MS),
+    inspect: storage.inspect === undefined ? null : async () => await bounded(async () => requireFit(await storage.inspect!(), isInspection), INSPECTION_MS),
+    places: placesOf(storage).map(({ stores, inspect }) => ({ stores, inspect: async () => await bounded(async () => requireFit(await inspect(), isRedisInspection), INSPECTION_MS) })),
     close: async () => await closeStorage(storage)
   }
 }
@@ -83,9 +92,15 @@ const namesIn = (stores: Stores) => STORE_NAMES.filter(name => stores[name] !== 
 
 const pick = (stores: Stores) => Object.fromEntries(namesIn(stores).map(name => [name, stores[name]])) as unknown as Stores
 
-function requireInspection (value: unknown): StorageInspection {
-  if (!isInspection(value)) throw new TypeError('inspect returned a value of the wrong shape')
+function requireFit<T> (value: unknown, fits: (value: unknown) => value is T): T {
+  if (!fits(value)) throw new TypeError('inspect returned a value of the wrong shape')
   return value
+}
+
+function placesOf (storage: Storage): Place[] {
+  const names = namesIn(storage)
+  const verbs = new Set(names.map(name => storage[name]!.inspect))
+  return [...verbs].filter(inspect => inspect !== undefined).map(inspect => ({ stores: names.filter(name => storage[name]!.inspect === inspect), inspect }))
 }
 
 /** Close what a storage opened, and what stores of others that were spread into it did. */

@@ -2,17 +2,23 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import Fastify, { type FastifyServerOptions } from 'fastify'
+import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { nodemailerMailer, type SmtpOptions } from '../lib/adapters/nodemailer/index.ts'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
+import type { RedisStorage } from '../lib/adapters/redis/index.ts'
 import { FINDINGS } from '../lib/diagnosis/finding.ts'
 import { examine } from '../lib/diagnosis/index.ts'
+import { examineRedis } from '../lib/diagnosis/redis.ts'
 import type { AccountsOptions } from '../types/index.ts'
+import type { RedisInspection } from '../types/storage.ts'
+import { startRedis, type RedisServer } from './services/redis.js'
 import { createApp, databaseFile } from './support/app.ts'
 import { CERTIFICATE, KEY } from './support/certificate.ts'
 import { holdClock, SECOND } from './support/clock.ts'
 import { openPostgres, query, schemaName } from './support/postgres.ts'
 import { ROOT } from './support/root.ts'
+import { openRedis } from './support/redis.ts'
 import { startSmtp } from './support/smtp.ts'
 import { connect } from './support/sqlite.ts'
 
@@ -113,6 +119,32 @@ t.test('the database: what it lacks, whether it answers, and the time that it ha
   t.match(await skew(), [{ code: 'clock-skew', severity: 'warning', what: /^The clock of the database is 8 s behind the one here\.$/ }])
   clock.jump(-16 * SECOND)
   t.match(await skew(), [{ code: 'clock-skew', what: /8 s ahead of/ }])
+})
+
+t.test('Redis: whether it answers, what it may forget, and which stores that is about', async t => {
+  const durable = await startRedis({ appendonly: 'yes' })
+  const careless = await startRedis({ 'maxmemory-policy': 'allkeys-lru' })
+  t.teardown(async () => { await Promise.all([durable.stop(), careless.stop()]) })
+  const ask = async ({ url }: RedisServer, pick = (parts: RedisStorage): Partial<RedisStorage> => parts) => await find(t, { storage: { ...await sqliteStorage(':memory:'), ...pick(openRedis(t, url).parts) } })
+  t.strictSame(await ask(durable), [])
+  matchAll(t, await ask(careless), [/^redis-evicts: .*allkeys-lru/, /^redis-forgets: .*forgets sessions, oneTimeTokens, throttles: it logs everybody out\.$/])
+  matchAll(t, await ask(careless, ({ throttles }) => ({ throttles })), [/^redis-evicts/, /^redis-forgets: .*forgets throttles\.$/])
+  const snapshots = new Redis(careless.url)
+  await snapshots.config('SET', 'save', '3600 1')
+  snapshots.disconnect()
+  matchAll(t, await ask(careless), [/^redis-evicts/])
+  const { app } = await createApp(t, { storage: { ...await sqliteStorage(':memory:'), ...openRedis(t, durable.url).parts } })
+  await durable.kill()
+  matchAll(t, examine(await app.accounts.diagnose(), null).map(({ code, what }) => `${code}: ${what}`), [/^redis-failed: Redis, which keeps sessions, oneTimeTokens, throttles, could not be asked: no connection to Redis\.$/])
+})
+
+t.test('Redis: one that is old, far away, or tells little', t => {
+  const judge = (answer: Partial<RedisInspection>) => examineRedis({ redis: [{ stores: ['sessions'], inspection: { state: 'answered', answer: { ms: 1, version: '7.0.15', evictionPolicy: 'noeviction', isPersistent: true, ...answer } } }] }).map(({ code, what }) => `${code}: ${what}`)
+  for (const version of ['6.0.16', '5.9.9', '6.1']) matchAll(t, judge({ version }), [new RegExp(`^redis-old: .*${version}, which is older than 6\\.2`)], version)
+  for (const version of ['6.2.0', '6.10.1', '7.0.0', '10.0.0', null]) t.strictSame(judge({ version }), [], String(version))
+  matchAll(t, judge({ ms: 80.4 }), [/^redis-slow: Redis takes 80 ms/])
+  t.strictSame(judge({ evictionPolicy: null, isPersistent: null }), [])
+  t.end()
 })
 
 t.test('parts of a host\'s own that do not tell how they are count as not checked', async t => {

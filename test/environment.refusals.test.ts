@@ -83,7 +83,8 @@ t.test('what contradicts itself or makes no sense is refused', async t => {
     [{ PASSWORD_ALGORITHM: MARK }, 'PASSWORD_ALGORITHM'], [{ PASSWORD_ALGORITHM: 'BCRYPT' }, 'PASSWORD_ALGORITHM'],
     [{ SMTP_HOST: mail.SMTP_HOST }, 'SENDER_EMAIL'], [{ ...mail, SMTP_USER: MARK }, 'SMTP_PASSWORD'], [{ ...mail, SMTP_PASSWORD: MARK }, 'SMTP_USER'], [{ ...mail, SMTP_USER: MARK, SMTP_PASSWORD: '' }, 'SMTP_PASSWORD'],
     [{ ...mail, SMTP_SECURE: 'false', SMTP_PORT: '465' }, 'SMTP_SECURE'], [{ ...mail, SMTP_HOST: `smtp://${MARK}` }, 'SMTP_HOST'], [{ ...mail, SENDER_EMAIL: MARK }, 'SENDER_EMAIL'], [{ ...mail, SENDER_EMAIL: `${MARK}@example.com, b@example.com` }, 'SENDER_EMAIL'],
-    ...['mysql://ada:PW@db/x', 'Postgres://ada:PW@db/x', 'postgres:/ada:PW@db/x', 'postgres://ada:PW@db:99999/x', '//ada:PW@db/x', 'ada:PW@db/x', 'ada@db/PW', 'db/x?password=PW', 'host=db password=PW', 'redis://:PW@db', 'sqlite://PW', 'sqlite:', 'file:', 'file:PW.db?mode=ro', 'file://db/PW', 'file:///a%2FPW'].map(url => [{ DATABASE_URL: url.replace('PW', MARK) }, 'DATABASE_URL'] as const)
+    ...['mysql://ada:PW@db/x', 'Postgres://ada:PW@db/x', 'postgres:/ada:PW@db/x', 'postgres://ada:PW@db:99999/x', '//ada:PW@db/x', 'ada:PW@db/x', 'ada@db/PW', 'db/x?password=PW', 'host=db password=PW', 'redis://:PW@db', 'sqlite://PW', 'sqlite:', 'file:', 'file:PW.db?mode=ro', 'file://db/PW', 'file:///a%2FPW'].map(url => [{ DATABASE_URL: url.replace('PW', MARK) }, 'DATABASE_URL'] as const),
+    ...['http://:PW@cache', 'redis:PW@cache', 'Redis://:PW@cache', 'redis://:PW@cache:99999', 'unix://PW', 'PW', 'redis://'].map(url => [{ REDIS_URL: url.replace('PW', MARK) }, 'REDIS_URL'] as const)
   ]
   for (const [variables, ...names] of cases) await refuses(t, variables, ...names)
 })

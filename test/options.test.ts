@@ -47,7 +47,7 @@ const ACCEPTED: object[] = [
   { passwords: { verifyForeign: () => false } }, { passwords: { verifyForeign: async () => true, legacy: { foreignMs: 2000 } } }, { passwords: { legacy: {} } }, { passwords: { legacy: { bcryptRounds: 15 } } },
   { registration: {} }, { registration: { open: true } }, { registration: { open: false } },
   { throttle: false }, { throttle: {} }, { throttle: { free: 1 } }, { throttle: { limit: 5 } }, { throttle: { free: 100, limit: 100 } },
-  { rateLimit: false }, { rateLimit: {} }, { rateLimit: { max: 1, maxSensitive: 1_000_000, window: '1h' } }, { rateLimit: { window: 30 } },
+  { rateLimit: false }, { rateLimit: {} }, { rateLimit: { max: 1, maxSensitive: 1_000_000, window: '1h' } }, { rateLimit: { window: 30 } }, { rateLimit: { shared: true } },
   { issuer: 'ISSUER', audience: 'AUDIENCE' }, { issuer: ['new', 'old'], audience: ['only'] }, { leeway: '1m' }, { leeway: 0 }, { bearer: false }, { credentialOrder: ['bearer', 'cookie'] }, { issuer: `${HTTPS}/`, audience: 'x'.repeat(500) }, { expireSessionsOnRestart: true }, { expireSessionsOnRestart: false },
   { routes: false }, { routes: {} }, { routes: { prefix: '/accounts' } }, { routes: { prefix: '/api/v1/auth' } }, { routes: { health: true } }, { routes: { health: false } },
   { hooks: {} }, { hooks: { beforeLogin: noop } }, { hooks: { beforeLogin: [] } }, { hooks: { afterLogin: [noop, noop], authorize: undefined } }
@@ -112,7 +112,7 @@ const REFUSED: ReadonlyArray<readonly [string, object]> = [
   ['throttle', { throttle: true }], ['throttle', { throttle: 5 }], ['throttle', { throttle: [] }], ['throttle.free', { throttle: { free: 0 } }], ['throttle.free', { throttle: { free: '5' } }], ['throttle.free', { throttle: { free: 101 } }],
   ['throttle.limit', { throttle: { limit: 4 } }], ['throttle.limit', { throttle: { limit: 101 } }], ['throttle.limit', { throttle: { free: 7, limit: 6 } }], ['throttle.limit', { throttle: { limit: NUMBER } }],
   ['rateLimit', { rateLimit: true }], ['rateLimit', { rateLimit: 300 }], ['rateLimit.max', { rateLimit: { max: 0 } }], ['rateLimit.max', { rateLimit: { max: Infinity } }], ['rateLimit.maxSensitive', { rateLimit: { maxSensitive: '30' } }],
-  ['rateLimit.window', { rateLimit: { window: MARK } }], ['rateLimit.window', { rateLimit: { window: 0 } }],
+  ['rateLimit.window', { rateLimit: { window: MARK } }], ['rateLimit.window', { rateLimit: { window: 0 } }], ['rateLimit.shared', { rateLimit: { shared: MARK as never } }],
 
   ['routes', { routes: true }], ['routes', { routes: '/auth' }], ['routes.health', { routes: { health: MARK } }], ['routes.health', { routes: { health: 1 } }],
   ...['', '/', 'auth', '/auth/', '//auth', '/a b', '/:id', '/*', '/auth?x', `${MARK}`, 7, '/auth\n'].map(prefix => ['routes.prefix', { routes: { prefix } }] as const),
@@ -138,7 +138,7 @@ const inspectBriefly = (options: object) => Object.entries(options).map(([name, 
 
 t.test('null is not taken for an option that was left out', async t => {
   const paths = ['issuer', 'audience', 'leeway', 'tokenHeader', 'credentialOrder', 'bearer', 'expireSessionsOnRestart', 'accessTokenTtl', 'refreshTokenTtl', 'sessionTtl', 'refresh', 'csrf', 'cookies', 'cookies.sameSite', 'cookies.insecure', 'cookies.domain', 'cookies.names', 'cookies.names.access',
-    'passwords', 'passwords.minLength', 'passwords.maxBytes', 'passwords.blocklist', 'passwords.maxQueue', 'passwords.argon2', 'passwords.argon2.memoryKiB', 'passwords.algorithm', 'passwords.verifyForeign', 'passwords.legacy', 'passwords.legacy.bcryptRounds', 'registration', 'registration.open', 'throttle', 'throttle.free', 'throttle.limit', 'rateLimit', 'rateLimit.max', 'rateLimit.maxSensitive', 'rateLimit.window', 'routes', 'routes.prefix', 'routes.health', 'hooks', 'hooks.beforeLogin']
+    'passwords', 'passwords.minLength', 'passwords.maxBytes', 'passwords.blocklist', 'passwords.maxQueue', 'passwords.argon2', 'passwords.argon2.memoryKiB', 'passwords.algorithm', 'passwords.verifyForeign', 'passwords.legacy', 'passwords.legacy.bcryptRounds', 'registration', 'registration.open', 'throttle', 'throttle.free', 'throttle.limit', 'rateLimit', 'rateLimit.max', 'rateLimit.maxSensitive', 'rateLimit.window', 'rateLimit.shared', 'routes', 'routes.prefix', 'routes.health', 'hooks', 'hooks.beforeLogin']
   for (const path of paths) {
     const options = path.split('.').reduceRight<unknown>((value, name) => ({ [name]: value }), null) as object
     await t.rejects(start(t, options), { code: 'FST_ACCOUNTS_OPTION_INVALID', message: new RegExp(`^Option "${path.replaceAll('.', '\\.')}" `) }, path)
@@ -216,6 +216,7 @@ t.test('a storage that is not one is refused, with words for the usual mistakes'
   }
   await t.resolves(start(t, { storage: { users, sessions, throttles: throttles! } }), 'parts alone are enough')
   await t.resolves(start(t, { storage: { users, sessions }, throttle: false }))
+  await t.rejects(start(t, { storage: { users, sessions }, throttle: false, rateLimit: { shared: true } }), { message: 'Option "storage.throttles" is missing: rateLimit.shared counts there' })
 })
 
 t.test('the options stay as the caller gave them', async t => {

@@ -51,6 +51,8 @@ import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
 import accounts from 'fastify-accounts'
 import { sqliteStorage } from 'fastify-accounts/kysely'
+import { openRedisStorage } from 'fastify-accounts/redis'
+if (typeof openRedisStorage !== 'function') process.exit(1)
 ${BODY}`), '{"hello":"ada@example.com"}')
 })
 
@@ -60,6 +62,7 @@ const { randomBytes } = require('node:crypto')
 const Fastify = require('fastify')
 const { default: accounts } = require('fastify-accounts')
 const { sqliteStorage } = require('fastify-accounts/kysely')
+if (typeof require('fastify-accounts/redis').redisStorage !== 'function') process.exit(1)
 if (typeof require('fastify-accounts/nodemailer').nodemailerMailer !== 'function') process.exit(1)
 if (typeof require('fastify-accounts/fastify-session').sessionStore !== 'function') process.exit(1)
 if (typeof require('fastify-accounts/testing').authAs !== 'function') process.exit(1)
@@ -70,12 +73,14 @@ void (async () => {${BODY}})()`), '{"hello":"ada@example.com"}')
 t.test('it works in an empty project from TypeScript, with fields of the host\'s own on the user', async t => {
   writeFileSync(join(project, 'host.mts'), `
 import session from '@fastify/session'
+import { Cluster, Redis } from 'ioredis'
 import Fastify from 'fastify'
 import accounts, { optionsFromEnv, type AccountsOptions, type Principal } from 'fastify-accounts'
 import { createBearerClient, type UserAnswer } from 'fastify-accounts/client'
 import { sessionStore } from 'fastify-accounts/fastify-session'
 import { sqliteStorage } from 'fastify-accounts/kysely'
 import { nodemailerMailer } from 'fastify-accounts/nodemailer'
+import { openRedisStorage, redisStorage, type RedisStorage } from 'fastify-accounts/redis'
 import { authAs, createMailbox, storageContract } from 'fastify-accounts/testing'
 
 declare module 'fastify' {
@@ -96,6 +101,8 @@ await app.register(session, { secret: 'x', store: sessionStore(app, { keep: ['ca
 const headers: Record<string, string> = await authAs(app, { email: 'ada@example.com', roles: ['editor'] })
 await app.inject({ headers: { ...headers, accept: 'text/html' } })
 await app.register(accounts, { ...options, mailer: createMailbox() })
+const parts: RedisStorage = redisStorage(new Redis('redis://localhost'), { prefix: 'shop:' })
+await app.register(accounts, { ...options, storage: { ...options.storage, ...parts, ...redisStorage(new Cluster(['redis://localhost'])), ...await openRedisStorage('rediss://localhost') }, rateLimit: { shared: true } })
 app.post('/sso', async (request, reply) => {
   const { expiresAt } = await reply.signIn({ id: 'x' })
   return { until: expiresAt.toISOString(), cart: request.session.cart, user: request.session.accountSession?.userId }
@@ -156,7 +163,7 @@ t.test('without any optional package it can be imported, and what a variable nee
 import { randomBytes } from 'node:crypto'
 import { optionsFromEnv } from 'fastify-accounts'
 const needed = { APP_URL: 'http://localhost:3000', JWT_AUTH_TOKEN_SECRET: randomBytes(48).toString('base64url'), DATABASE_URL: 'accounts.db' }
-for (const more of [{}, { DATABASE_URL: 'postgres://localhost/x' }, { SMTP_HOST: 'localhost', SENDER_EMAIL: 'a@example.com', PASSWORD_SALT_HASH_ROUNDS: '10' }]) {
+for (const more of [{}, { DATABASE_URL: 'postgres://localhost/x' }, { SMTP_HOST: 'localhost', SENDER_EMAIL: 'a@example.com', PASSWORD_SALT_HASH_ROUNDS: '10' }, { REDIS_URL: 'redis://localhost' }]) {
   console.log(await optionsFromEnv({ ...needed, ...more }).then(() => 'nothing was missing', error => error.message))
 }`)
   const { stdout } = await run(process.execPath, ['start.mjs'], { cwd: bare, env: { ...process.env, NODE_OPTIONS: '' } })
@@ -165,7 +172,8 @@ for (const more of [{}, { DATABASE_URL: 'postgres://localhost/x' }, { SMTP_HOST:
     'Could not open the database: a package is missing: npm install kysely pg',
     'Correct the environment:',
     '  PASSWORD_SALT_HASH_ROUNDS needs the package "bcrypt": npm install bcrypt',
-    '  SMTP_HOST needs the package "nodemailer": npm install nodemailer'
+    '  SMTP_HOST needs the package "nodemailer": npm install nodemailer',
+    'Could not open Redis: a package is missing: npm install ioredis'
   ])
 })
 

@@ -1,12 +1,15 @@
+import { join } from 'node:path'
 import { Cluster } from 'ioredis'
 import t from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
-import { redisStorage } from '../lib/adapters/redis/index.ts'
+import { redisStorage, type RedisStorage } from '../lib/adapters/redis/index.ts'
 import { storageContract } from '../lib/testing/index.ts'
 import { startRedisCluster } from './services/redis-cluster.js'
 import { createApp, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
 import { besideRedis } from './support/redis.ts'
+import { ROOT } from './support/root.ts'
 
+const { onCluster } = await import(join(ROOT, 'examples/redis/parts.js')) as { onCluster (nodes: string[]): RedisStorage }
 const { urls, stop } = await startRedisCluster()
 const client = new Cluster(urls, { scaleReads: 'all' })
 t.teardown(async () => {
@@ -22,8 +25,8 @@ t.test('S-I24 the storage contract on a Redis Cluster', async t => {
   t.ok(sizes.length === 3 && sizes.every(size => size > 0), `keys are on every node: ${sizes.join(', ')}`)
 })
 
-t.test('accounts on a Redis Cluster', async t => {
-  const { signedUp, client: browser } = await createApp(t, { storage: besideRedis(await sqliteStorage(':memory:'), redisStorage(client)) })
+t.test('accounts on a Redis Cluster, as in the example', async t => {
+  const { signedUp, client: browser } = await createApp(t, { storage: besideRedis(await sqliteStorage(':memory:'), onCluster(urls)) })
   const ada = await signedUp('ada@example.com')
   const other = browser()
   await other.post('/auth/login', { email: 'ada@example.com', password: PASSWORD })

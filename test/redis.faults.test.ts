@@ -72,7 +72,9 @@ for (const [title, silence] of SILENCES) {
       await Promise.all(Object.entries(acts).map(async ([title, act]) => {
         const start = realTime()
         checkUnavailable(t, await act(ada.copy()), title)
-        t.ok(realTime() - start < CALL_MS + PATIENCE_MS, `${title}: ${(realTime() - start).toFixed(0)} ms`)
+        // A login goes on when its attempt can't be counted there, and fails where its session can't be stored.
+        const calls = title === 'login' ? 2 : 1
+        t.ok(realTime() - start < calls * CALL_MS + PATIENCE_MS, `${title}: ${(realTime() - start).toFixed(0)} ms`)
       }))
     }
     silence(false)
@@ -95,11 +97,15 @@ t.test('F-01 a server that is gone: 503; back without what it kept, all sign in 
   const server = await startServer(t)
   const { signedUp, client } = await createSubject(t, server.url)
   const ada = await signedUp(EMAIL)
+  const { token } = (await ada.post('/auth/tokens', { name: 'nightly', context: 'server' })).json<{ token: string }>()
   const warnings: Error[] = []
   const listen = (warning: Error) => { warnings.push(warning) }
   process.on('warning', listen)
   t.teardown(() => { process.off('warning', listen) })
   await server.kill()
+  t.equal((await client().get('/private', { authorization: `ApiToken ${token}` })).statusCode, 200, 'personal tokens are in the database')
+  // So long memory may be believed.
+  await until(async () => (await ada.copy().get('/private')).statusCode === 503, CALL_MS)
   const many = Array.from({ length: 20 }, async () => await ada.copy().get('/private'))
   for (const answer of await Promise.all([...many, client().post('/auth/login', { email: EMAIL, password: PASSWORD })])) checkUnavailable(t, answer, 'gone')
   t.strictSame(warnings, [], 'however many wait')
@@ -188,6 +194,37 @@ t.test('F-07 whatever key is evicted, nobody gets back in, and an older link sta
     for (const [place, key] of keys.entries()) await redis.restore(key, 0, values[place]!, 'REPLACE')
   }
   t.equal((await client().post('/auth/password/reset', { token: newer, password: OTHER_PASSWORD })).statusCode, 204)
+})
+
+t.test('F-06 what a failover or an old backup has undone: a logout is undone with it; a changed password, a used link and a disabled account are not', async t => {
+  const { app, signedUp, client, redis, prefix, mailbox } = await createSubject(t, server.url)
+  await signedUp(EMAIL)
+  const { id } = (await app.accounts.users.findByEmail(EMAIL))!
+  const ask = async () => {
+    await client().post('/auth/password/forgot', { email: EMAIL })
+    return tokenOf(await mailbox.next({ kind: 'reset-password' }))
+  }
+  let token = ''
+  const reset = async () => (await client().post('/auth/password/reset', { token, password: PASSWORD })).statusCode
+  const acts: ReadonlyArray<readonly [string, number, (browser: Client) => Promise<unknown>]> = [
+    ['logout', 200, async browser => await browser.copy().post('/auth/logout')],
+    ['a new password', 401, async () => await app.accounts.passwords.set(id, PASSWORD)],
+    ['a reset', 401, async () => t.equal(await reset(), 204)],
+    ['disabled', 401, async () => await app.accounts.users.update(id, { disabled: true })]
+  ]
+  for (const [title, status, act] of acts) {
+    const browser = client()
+    await login(browser)
+    if (title === 'a reset') token = await ask()
+    const keys = (await keysOf(redis, prefix)).map(key => prefix + key)
+    const before = await Promise.all(keys.map(async key => await redis.dumpBuffer(key)))
+    await act(browser)
+    t.notOk(await isIn(browser), title)
+    for (const [place, key] of keys.entries()) if (before[place] !== null) await redis.restore(key, 0, before[place]!, 'REPLACE')
+    await until(async () => (await browser.copy().get('/private')).statusCode === status, CALL_MS)
+    t.equal((await browser.get('/private')).statusCode, status, title)
+    if (title === 'a reset') t.equal(await reset(), 422, 'its link')
+  }
 })
 
 t.test('F-07 a start warns, once, of a server that evicts, and of no other', async t => {

@@ -7,7 +7,7 @@ import { checkStopped, createPlace, DATABASE_NAMES, signUp, startStoppable } fro
 import { refreshOf } from './support/tokens.ts'
 import { openStorage } from './workers/open-storage.js'
 
-const ROUNDS = 3
+const ROUNDS = 2
 const CLIENTS = 6
 
 interface Work {

@@ -8,7 +8,7 @@ import { accessOf } from './support/tokens.ts'
 
 /** Lies that can't be told from the truth: verbs that answer nothing, or whether they did something. */
 const isCredible = (verb: string, kind: string) =>
-  (/(sessions\.(create|touch)|throttles\.reset|personalTokens\.carryOver|(oneTimeTokens|outbox|hostSessions)\.deleteForUser|basicUses\.deleteAllForUser)$/.test(verb) && kind.startsWith('answers')) || (/\.(revoke|delete)$/.test(verb) && kind === 'answers true')
+  (/(sessions\.(create|touch)|personalTokens\.carryOver|(oneTimeTokens|outbox|hostSessions)\.deleteForUser|basicUses\.deleteAllForUser)$/.test(verb) && kind.startsWith('answers')) || (/\.(revoke|delete)$/.test(verb) && kind === 'answers true')
 
 interface Flow {
   readonly title: string

@@ -1,5 +1,5 @@
 import type { KeyAlgorithm } from './keys.ts'
-import type { StorageInspection } from './storage.ts'
+import type { RedisInspection, StorageInspection, Stores } from './storage.ts'
 
 /** What came of asking a part of the configuration. */
 export type Checked<Answer> =
@@ -57,6 +57,8 @@ export interface AccountsFacts {
   readonly keys: readonly KeyFacts[]
   /** What the database says of itself, and between which moments of this process's clock it was asked. */
   readonly storage: Checked<StorageInspection & { readonly askedAt: Date, readonly answeredAt: Date }>
+  /** What Redis says of itself, where stores are kept in it, and which. */
+  readonly redis: ReadonlyArray<{ readonly stores: ReadonlyArray<keyof Stores>, readonly inspection: Checked<RedisInspection> }>
   /** Whether mail could be sent; `null`: there is no mailer. */
   readonly mailer: Checked<null> | null
 }

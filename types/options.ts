@@ -123,6 +123,12 @@ export interface RateLimitOptions {
   readonly maxSensitive?: number
   /** @default '1m' */
   readonly window?: Duration
+  /**
+   * `true`: all processes count together, in `storage.throttles`, by windows of the clock. Each request to the plugin's routes then writes there: meant for
+   * Redis. While the store is down each process counts for itself, as it does with `false`.
+   * @default false
+   */
+  readonly shared?: boolean
 }
 
 /** Personal access tokens. They are kept in `storage.personalTokens`. */
@@ -214,7 +220,7 @@ export interface AccountsOptions extends TokenOptions {
   readonly basic?: false | BasicOptions
   /** Limit guesses, by account; `false`: don't. @default { free: 5, limit: 100 } */
   readonly throttle?: false | ThrottleOptions
-  /** Limit requests to the plugin's routes, by network; `false`: don't. @default { max: 300, maxSensitive: 30, window: '1m' } */
+  /** Limit requests to the plugin's routes, by network; `false`: don't. @default { max: 300, maxSensitive: 30, window: '1m', shared: false } */
   readonly rateLimit?: false | RateLimitOptions
   /** `false`: decorators only. `health`: whether there is a public route `GET {prefix}/health`. @default { prefix: '/auth', health: false } */
   readonly routes?: false | { readonly prefix?: string, readonly health?: boolean }

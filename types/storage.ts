@@ -12,6 +12,7 @@ import type { HostSessionStore } from './host-session-store.ts'
 import type { OneTimeTokenStore } from './one-time-token-store.ts'
 import type { Outbox } from './outbox.ts'
 import type { PersonalTokenStore } from './personal-token-store.ts'
+import type { RedisInspection } from './redis-inspection.ts'
 import type { RevocationFeed } from './revocation-feed.ts'
 import type { ThrottleStore } from './throttle-store.ts'
 import type { UserStore } from './user-store.ts'
@@ -21,6 +22,7 @@ export type { HostSessionOwner, HostSessionRecord, HostSessionStore } from './ho
 export type { OneTimePurpose, OneTimeTokenRecord, OneTimeTokenStore } from './one-time-token-store.ts'
 export type { Outbox, OutboxRecord } from './outbox.ts'
 export type { PersonalTokenChange, PersonalTokenRecord, PersonalTokenStore, PersonalTokenUse } from './personal-token-store.ts'
+export type { RedisInspection } from './redis-inspection.ts'
 export type { Change, RevocationFeed } from './revocation-feed.ts'
 export type { Attempt, ThrottleRecord, ThrottleRule, ThrottleStore } from './throttle-store.ts'
 export type { NewUser, UserChange, UserCursor, UserQuery, UserRecord, UserStore } from './user-store.ts'
@@ -94,23 +96,25 @@ export interface SessionStore {
   deleteEnded? (before: Date): Promise<number>
 }
 
-/** A store may have opened something for itself. */
-export interface Closable {
+/** A store may be kept in a place of its own, and have opened something for that. */
+export interface Part {
   /** Called when the server that the store was given to closes. Twice does no harm. */
   close?(): Promise<void>
+  /** Look at that place, and change nothing; within ten seconds. Stores of one place have one and the same function. */
+  inspect?(): Promise<RedisInspection>
 }
 
 /** The stores, each replaceable by itself. */
 export interface Stores {
-  readonly users: UserStore & Closable
-  readonly sessions: SessionStore & Closable
-  readonly personalTokens?: PersonalTokenStore & Closable
-  readonly oneTimeTokens?: OneTimeTokenStore & Closable
-  readonly throttles?: ThrottleStore & Closable
-  readonly outbox?: Outbox & Closable
-  readonly basicUses?: BasicUseStore & Closable
+  readonly users: UserStore & Part
+  readonly sessions: SessionStore & Part
+  readonly personalTokens?: PersonalTokenStore & Part
+  readonly oneTimeTokens?: OneTimeTokenStore & Part
+  readonly throttles?: ThrottleStore & Part
+  readonly outbox?: Outbox & Part
+  readonly basicUses?: BasicUseStore & Part
   /** Without one there is no `fastify-accounts/fastify-session`. */
-  readonly hostSessions?: HostSessionStore & Closable
+  readonly hostSessions?: HostSessionStore & Part
 }
 
 /** What a database says of itself, for `doctor`. */

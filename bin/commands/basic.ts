@@ -1,14 +1,14 @@
 import type { BasicUse } from '../../types/index.ts'
 import type { Command } from './command.ts'
 import { toTable } from './printable.ts'
-import { STORAGE_OPTIONS } from './storage.ts'
+import { DATABASE_OPTIONS } from './storage.ts'
 import { withAccounts } from './with-accounts.ts'
 
 export const basicUsage: Command = {
   usage: '',
   summary: 'list who still uses HTTP Basic and where, the latest first',
   words: 0,
-  options: [...STORAGE_OPTIONS, 'json'],
+  options: [...DATABASE_OPTIONS, 'json'],
   async run (options) {
     const uses = await withAccounts(options, async accounts => await accounts.basicUsage())
     return { text: uses.length === 0 ? 'Nobody uses HTTP Basic.' : toTable(HEADINGS, uses.map(toCells)), json: uses }

@@ -1,14 +1,14 @@
 import type { Accounts, User } from '../../types/index.ts'
 import type { Command } from './command.ts'
 import { toTable } from './printable.ts'
-import { STORAGE_OPTIONS } from './storage.ts'
+import { DATABASE_OPTIONS } from './storage.ts'
 import { withAccounts } from './with-accounts.ts'
 
 export const listUsers: Command = {
   usage: '[--search TEXT]',
   summary: 'list the users, the newest first',
   words: 0,
-  options: [...STORAGE_OPTIONS, 'search', 'json'],
+  options: [...DATABASE_OPTIONS, 'search', 'json'],
   async run (options) {
     const users = await withAccounts(options, async accounts => await findAll(accounts, options.search ?? ''))
     return { text: users.length === 0 ? 'No users.' : toTable(HEADINGS, users.map(toCells)), json: users }

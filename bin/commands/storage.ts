@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { DATABASE_FORMAT, migrateDatabase, parseDatabase, type Database, type DatabaseOptions } from '../../lib/environment/database.ts'
+import { DATABASE_FORMAT, migrateDatabase, openDatabase as open, parseDatabase, type Database, type DatabaseOptions } from '../../lib/environment/database.ts'
 import { given } from '../../lib/environment/given.ts'
 import { isRedisUrl, openWithRedis, REDIS_FORMAT } from '../../lib/environment/redis.ts'
 import type { Storage } from '../../types/storage.ts'
@@ -8,19 +8,24 @@ import { failure, usageError, type Answer, type OptionName, type Options } from 
 /** The options that say which database is meant. */
 export const DATABASE_OPTIONS: readonly OptionName[] = ['database', 'schema', 'table-prefix']
 
-/** And those for all that a server keeps. */
+/** And those for all that a server keeps, in Redis as well. */
 export const STORAGE_OPTIONS: readonly OptionName[] = [...DATABASE_OPTIONS, 'redis']
 
 interface Target { readonly database: Database, readonly naming: DatabaseOptions }
 
-/** Open what a server keeps, in a database whose tables are there already: this must not bring them up to date under its feet. */
-export async function openStorage (options: Options): Promise<Storage> {
-  const { database, naming } = targetOf(options)
-  if (database.kind === 'sqlite' && !existsSync(database.file)) throw failure(`There is no file ${database.file}; "npx fastify-accounts migrate" makes a new database.`)
+/** Open the database of a server, whose tables are there already: this must not bring them up to date under its feet. */
+export async function openDatabase (options: Options): Promise<Storage> {
+  const { database, naming } = existing(options)
+  return await open(database, naming)
+}
+
+/** The same, and beside it what the server keeps in Redis. */
+export async function openAll (options: Options): Promise<Storage> {
+  const { database, naming } = existing(options)
   const { redis = process.env.REDIS_URL } = options
   const redisUrl = redis === '' ? undefined : redis
   if (redisUrl !== undefined && !isRedisUrl(redisUrl)) throw usageError(`Redis ${REDIS_FORMAT}.`)
-  return await openWithRedis(database, redisUrl, { ...naming, migrate: false })
+  return await openWithRedis(database, redisUrl, naming)
 }
 
 /** Bring the tables up to date, in a new file as well; what was done. */
@@ -30,6 +35,12 @@ export async function migrate (options: Options): Promise<Answer> {
   const steps = await migrateDatabase(database, naming)
   const created = isNew ? `Created ${database.file}. ` : ''
   return { text: created + (steps.length === 0 ? 'Up to date, nothing to do.' : `Done: ${steps.join(', ')}`), json: { migrations: steps } }
+}
+
+function existing (options: Options): Target {
+  const { database, naming } = targetOf(options)
+  if (database.kind === 'sqlite' && !existsSync(database.file)) throw failure(`There is no file ${database.file}; "npx fastify-accounts migrate" makes a new database.`)
+  return { database, naming: { ...naming, migrate: false } }
 }
 
 /** An address may hold a password, so no message repeats it. */

@@ -4,7 +4,7 @@ import { parseDuration } from '../../lib/duration.ts'
 import { failure, usageError, type Command, type Options } from './command.ts'
 import { toTable } from './printable.ts'
 import { SERVER_FILE } from './load-server.ts'
-import { STORAGE_OPTIONS } from './storage.ts'
+import { DATABASE_OPTIONS } from './storage.ts'
 import { requireUser, withAccounts } from './with-accounts.ts'
 
 const isServerLoaded: Command['isServerLoaded'] = ({ app }) => app !== undefined
@@ -53,7 +53,7 @@ export const listTokens: Command = {
   usage: 'WHO [--app FILE]',
   summary: 'list the personal tokens of a user, the newest first; none is shown whole',
   words: 1,
-  options: [...STORAGE_OPTIONS, 'app', 'json'],
+  options: [...DATABASE_OPTIONS, 'app', 'json'],
   isServerLoaded,
   run: async (options, [who]) => await withAccounts(options, async accounts => {
     const { id } = await requireUser(accounts, who)
@@ -73,7 +73,7 @@ export const revokeToken: Command = {
   usage: 'WHO ID [--app FILE]',
   summary: 'end a personal token of a user; "token list" shows the ids',
   words: 2,
-  options: [...STORAGE_OPTIONS, 'app', 'json'],
+  options: [...DATABASE_OPTIONS, 'app', 'json'],
   isServerLoaded,
   run: async (options, [who, tokenId]) => await withAccounts(options, async accounts => {
     const { id, email } = await requireUser(accounts, who)

@@ -1,14 +1,14 @@
 import type { User, UserChange } from '../../types/index.ts'
 import { failure, usageError, type Command, type Options } from './command.ts'
 import { readPassword } from './read-password.ts'
-import { STORAGE_OPTIONS } from './storage.ts'
-import { requireUser, withAccounts } from './with-accounts.ts'
+import { DATABASE_OPTIONS, STORAGE_OPTIONS } from './storage.ts'
+import { requireUser, withAccounts, withSessions } from './with-accounts.ts'
 
 export const createUser: Command = {
   usage: '--email ADDRESS [--username NAME] [--name NAME] [--role ROLE]... [--password-stdin | --no-password]',
   summary: 'make an account, such as the first owner: --role owner',
   words: 0,
-  options: [...STORAGE_OPTIONS, 'email', 'username', 'name', 'role', 'password-stdin', 'no-password', 'json'],
+  options: [...DATABASE_OPTIONS, 'email', 'username', 'name', 'role', 'password-stdin', 'no-password', 'json'],
   async run (options, _words, terminal) {
     const { email, username, name, role = [], 'no-password': hasNone = false } = options
     if (email === undefined) throw usageError('Whose account? Give --email ADDRESS.')
@@ -39,7 +39,7 @@ function changeCommand (summary: string, change: UserChange, describe: (user: Us
     words: 1,
     options: [...STORAGE_OPTIONS, 'json'],
     async run (options, [who]) {
-      const user = await changeUser(options, who, change)
+      const user = await changeUser(withSessions, options, who, change)
       return { text: describe(user), json: user }
     }
   }
@@ -49,12 +49,12 @@ export const setRoles: Command = {
   usage: 'WHO [[--role ROLE]... | --none]',
   summary: 'set all roles of a user, or take all away; with neither, show them',
   words: 1,
-  options: [...STORAGE_OPTIONS, 'role', 'none', 'json'],
+  options: [...DATABASE_OPTIONS, 'role', 'none', 'json'],
   async run (options, [who]) {
     const { role = [], none = false } = options
     if (none && role.length > 0) throw usageError('--role and --none contradict each other.')
     const user = none || role.length > 0
-      ? await changeUser(options, who, { roles: role })
+      ? await changeUser(withAccounts, options, who, { roles: role })
       : await withAccounts(options, async accounts => await requireUser(accounts, who))
     return { text: `${user.email}: ${describeRoles(user)}`, json: user }
   }
@@ -65,7 +65,7 @@ export const setPassword: Command = {
   summary: 'set the password of a user, and end the sessions',
   words: 1,
   options: [...STORAGE_OPTIONS, 'password-stdin', 'json'],
-  run: async (options, [who], terminal) => await withAccounts(options, async accounts => {
+  run: async (options, [who], terminal) => await withSessions(options, async accounts => {
     const { id, email } = await requireUser(accounts, who)
     const user = await accounts.passwords.set(id, await readPassword(options, terminal))
     if (user === null) throw gone(email)
@@ -73,8 +73,8 @@ export const setPassword: Command = {
   })
 }
 
-async function changeUser (options: Options, who: string, change: UserChange): Promise<User> {
-  return await withAccounts(options, async accounts => {
+async function changeUser (open: typeof withAccounts, options: Options, who: string, change: UserChange): Promise<User> {
+  return await open(options, async accounts => {
     const { id, email } = await requireUser(accounts, who)
     const user = await accounts.users.update(id, change)
     if (user === null) throw gone(email)

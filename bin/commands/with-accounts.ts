@@ -1,24 +1,28 @@
 import { randomBytes } from 'node:crypto'
 import { FST_ACCOUNTS_EMAIL_INVALID } from '../../lib/errors.ts'
 import { closeStorage } from '../../lib/storage.ts'
-import type { Accounts, User } from '../../types/index.ts'
+import type { Accounts, Storage, User } from '../../types/index.ts'
 import { failure, usageError, type Options } from './command.ts'
 import { withServer } from './load-server.ts'
-import { openStorage } from './storage.ts'
+import { openAll, openDatabase } from './storage.ts'
 
 /**
  * Do something through the plugin's own services, so that every rule and every event is that of the server: of the one
  * that `--app` names, or else of one with the default options on a database.
  */
 export async function withAccounts<Result> (options: Options, work: (accounts: Accounts) => Promise<Result>): Promise<Result> {
-  if (options.app === undefined) return await withDatabase(options, work)
-  const { app: file, database, schema, 'table-prefix': tablePrefix, redis } = options
-  if ((database ?? schema ?? tablePrefix ?? redis) !== undefined) throw usageError('--app brings its own database: leave --database, --schema, --table-prefix and --redis out.')
+  if (options.app === undefined) return await withStorage(await openDatabase(options), work)
+  const { app: file, database, schema, 'table-prefix': tablePrefix } = options
+  if ((database ?? schema ?? tablePrefix) !== undefined) throw usageError('--app brings its own database: leave --database, --schema and --table-prefix out.')
   return await withServer(file, async ({ accounts }) => await work(accounts))
 }
 
-async function withDatabase<Result> (options: Options, work: (accounts: Accounts) => Promise<Result>): Promise<Result> {
-  const storage = await openStorage(options)
+/** The same on a database and what is kept beside it: for what ends sessions. */
+export async function withSessions<Result> (options: Options, work: (accounts: Accounts) => Promise<Result>): Promise<Result> {
+  return await withStorage(await openAll(options), work)
+}
+
+async function withStorage<Result> (storage: Storage, work: (accounts: Accounts) => Promise<Result>): Promise<Result> {
   // Only now: the commands that need no server, and wrong calls, answer at once.
   const [{ default: Fastify }, { default: accounts }] = await Promise.all([import('fastify'), import('../../lib/index.ts')])
   const app = Fastify()

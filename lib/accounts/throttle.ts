@@ -1,12 +1,13 @@
 import { createHmac } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
-import type { Attempt, ThrottleRule, ThrottleStore, UserRecord } from '../../types/storage.ts'
+import type { Attempt, ThrottleRule, UserRecord } from '../../types/storage.ts'
 import { now } from '../clock.ts'
 import type { Hooks } from '../hooks.ts'
 import type { ThrottleSettings } from '../options/throttle.ts'
 import { clientNetwork } from '../requests/network.ts'
 import type { Devices } from '../sessions/devices.ts'
 import type { Key } from '../tokens/secrets.ts'
+import type { Attempts } from './attempts.ts'
 import { loginKey } from './identifiers.ts'
 import { createTurns, type Guard } from './turns.ts'
 
@@ -36,7 +37,7 @@ const MAILS: ThrottleSettings = { delays: [0], limit: 3, forgetAfter: 3_600_000 
 
 interface ThrottleDependencies {
   readonly rule: ThrottleSettings
-  readonly throttles: ThrottleStore
+  readonly throttles: Attempts
   readonly keys: readonly Key[]
   readonly devices: Devices
   readonly hooks: Hooks
@@ -80,7 +81,7 @@ export const noThrottle: Throttle = {
 /** Between clocks that disagree. */
 const MAX_TRIES = 4
 
-async function attempt (throttles: ThrottleStore, bucket: string, rule: ThrottleSettings): Promise<Attempt> {
+async function attempt (throttles: Attempts, bucket: string, rule: ThrottleSettings): Promise<Attempt> {
   let at = now()
   for (let tries = 1; ; tries++) {
     const outcome = await throttles.attempt(bucket, { ...rule, at: new Date(at) })

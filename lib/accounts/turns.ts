@@ -1,7 +1,8 @@
-import type { Attempt, ThrottleStore } from '../../types/storage.ts'
+import type { Attempt } from '../../types/storage.ts'
 import { now, pause } from '../clock.ts'
 import { FST_ACCOUNTS_BUSY, FST_ACCOUNTS_TOO_MANY_ATTEMPTS } from '../errors.ts'
 import type { ThrottleSettings } from '../options/throttle.ts'
+import type { Attempts } from './attempts.ts'
 
 /**
  * Count an attempt at a bucket, then do the `work` that checks a secret; what `isGood` makes the count start anew.
@@ -32,7 +33,7 @@ const LOOK_EVERY_MS = 100
  * makes it good, so that many right passwords at once are no guesses, and of wrong ones no more are checked than the
  * rule admits (ASVS 6.3.1).
  */
-export function createTurns (throttles: Pick<ThrottleStore, 'reset'>, attempt: (bucket: string) => Promise<Attempt>, rule: ThrottleSettings): Guard {
+export function createTurns (throttles: Pick<Attempts, 'reset'>, attempt: (bucket: string) => Promise<Attempt>, rule: ThrottleSettings): Guard {
   const lanes = new Map<string, Lane>()
 
   return async function guard (bucket, work, isGood, onRefused) {

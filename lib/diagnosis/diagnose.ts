@@ -8,7 +8,7 @@ import { reasonOf } from './reason.ts'
 
 export interface DiagnosisDependencies {
   readonly settings: Settings
-  readonly storage: Pick<GuardedStorage, 'inspect'>
+  readonly storage: Pick<GuardedStorage, 'inspect' | 'places'>
   /** What only the parts and the server know. */
   readonly known: Pick<AccountsFacts, 'cookies' | 'routesPath' | 'isHttps' | 'trustProxy'>
 }
@@ -19,8 +19,8 @@ const MAILER_MS = 30_000
 export function createDiagnose ({ settings: { origin, appPath, cookies, secretFacts, keyPairs, mail }, storage, known }: DiagnosisDependencies): Accounts['diagnose'] {
   const keys = (keyPairs ?? []).map(({ id, algorithm, privateKey }) => ({ kid: id, algorithm, canSign: privateKey !== null }))
   return async () => {
-    const [inspection, mailer] = await Promise.all([checkStorage(storage), mail === null ? null : checkMailer(mail.mailer)])
-    return { appUrl: origin + appPath, ...known, isInsecure: cookies.insecure, secrets: secretFacts, keys, storage: inspection, mailer }
+    const [inspection, redis, mailer] = await Promise.all([checkStorage(storage), checkPlaces(storage), mail === null ? null : checkMailer(mail.mailer)])
+    return { appUrl: origin + appPath, ...known, isInsecure: cookies.insecure, secrets: secretFacts, keys, storage: inspection, redis, mailer }
   }
 }
 
@@ -28,6 +28,10 @@ async function checkStorage ({ inspect }: DiagnosisDependencies['storage']): Pro
   if (inspect === null) return { state: 'unchecked' }
   const askedAt = new Date(now())
   return await check(async () => ({ ...await inspect(), askedAt, answeredAt: new Date(now()) }))
+}
+
+async function checkPlaces ({ places }: DiagnosisDependencies['storage']): Promise<AccountsFacts['redis']> {
+  return await Promise.all(places.map(async ({ stores, inspect }) => ({ stores, inspection: await check(inspect) })))
 }
 
 async function checkMailer (mailer: Mailer): Promise<Checked<null>> {

@@ -5,6 +5,7 @@ import { examineKeys } from './keys.ts'
 import { examineMail } from './mail.ts'
 import { examineOutside, type OutsideFacts } from './outside.ts'
 import { examineProxy } from './proxy.ts'
+import { examineRedis } from './redis.ts'
 import { examineSecrets } from './secrets.ts'
 import { examineStorage } from './storage.ts'
 
@@ -16,6 +17,7 @@ export function examine (facts: AccountsFacts, outside: OutsideFacts | null): Fi
     ...examineSecrets(facts),
     ...examineKeys(facts),
     ...examineStorage(facts),
+    ...examineRedis(facts),
     ...examineMail(facts),
     ...(outside === null ? [] : examineOutside(facts, outside))
   ]

@@ -35,7 +35,7 @@ export async function optionsFromEnv (env: Environment): Promise<AccountsOptions
   read.finish()
 
   try {
-    return { ...application, ...options, ...given({ passwords, basic, mailer, mail: mailer && mail }), secrets, storage: await openWithRedis(database!, redisUrl) }
+    return { ...application, ...options, ...given({ passwords, basic, mailer, mail: mailer && mail }), secrets, storage: await openWithRedis(database!, redisUrl), ...(redisUrl === undefined ? {} : { rateLimit: { shared: true } }) }
   } catch (error) {
     await mailer?.close?.()
     throw error

@@ -105,7 +105,7 @@ export function resolveOptions (options: AccountsOptions): Settings {
     personalTokens: resolvePersonalTokens(options.personalTokens, storage),
     basic: resolveBasic(options.basic, storage),
     throttle: resolveThrottle(throttle, storage),
-    rateLimit: resolveRateLimit(rateLimit),
+    rateLimit: resolveRateLimit(rateLimit, storage),
     ...resolveRoutes(routes),
     protect: oneOf(protect, ['none', 'all'], 'protect'),
     expireSessionsOnRestart: boolean(expireSessionsOnRestart, 'expireSessionsOnRestart'),

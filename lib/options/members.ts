@@ -21,7 +21,7 @@ const KNOWN = {
   basic: ['users', 'legacy', 'sunset', 'deprecated'],
   'basic.legacy': ['username', 'password'],
   throttle: ['free', 'limit'],
-  rateLimit: ['max', 'maxSensitive', 'window'],
+  rateLimit: ['max', 'maxSensitive', 'window', 'shared'],
   routes: ['prefix', 'health'],
   hooks: ['beforeRegister', 'afterRegister', 'beforeLogin', 'afterLogin', 'loginFailed', 'beforeSignIn', 'afterSignIn', 'afterSignOut', 'claims', 'verifyToken', 'authorize', 'sessionRefreshed', 'sessionReused', 'sessionRevoked', 'passwordChanged', 'personalTokenCreated', 'personalTokenRefused', 'mailFailed']
 } as const

@@ -1,7 +1,7 @@
 import type { RateLimitOptions, ThrottleOptions } from '../../types/options.ts'
 import type { Storage, ThrottleRule } from '../../types/storage.ts'
 import { DURATION_FORMAT, parseDuration } from '../duration.ts'
-import { checkMembers, integer, refuse } from './members.ts'
+import { boolean, checkMembers, integer, refuse } from './members.ts'
 
 export type ThrottleSettings = Omit<ThrottleRule, 'at'>
 
@@ -9,6 +9,7 @@ export interface RateLimitSettings {
   readonly max: number
   readonly maxSensitive: number
   readonly window: number
+  readonly isShared: boolean
 }
 
 const SECOND = 1000
@@ -31,15 +32,17 @@ export function resolveThrottle (options: false | ThrottleOptions, { throttles }
 }
 
 /** What one network may ask of the plugin's routes; `null`: as much as it likes. */
-export function resolveRateLimit (options: false | RateLimitOptions): RateLimitSettings | null {
+export function resolveRateLimit (options: false | RateLimitOptions, { throttles }: Storage): RateLimitSettings | null {
   if (options === false) return null
   if (typeof options === 'boolean') refuse('rateLimit', 'must be an object, or false')
   checkMembers(options, 'rateLimit')
-  const { max = 300, maxSensitive = 30, window = '1m' } = options
+  const { max = 300, maxSensitive = 30, window = '1m', shared = false } = options
+  if (boolean(shared, 'rateLimit.shared') && throttles === undefined) refuse('storage.throttles', 'is missing: rateLimit.shared counts there')
   return {
     max: integer(max, 1, 1_000_000, 'rateLimit.max'),
     maxSensitive: integer(maxSensitive, 1, 1_000_000, 'rateLimit.maxSensitive'),
-    window: parseDuration(window) ?? refuse('rateLimit.window', DURATION_FORMAT)
+    window: parseDuration(window) ?? refuse('rateLimit.window', DURATION_FORMAT),
+    isShared: shared
   }
 }
 

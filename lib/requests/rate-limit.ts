@@ -3,7 +3,7 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify
 import { FST_ACCOUNTS_RATE_LIMITED } from '../errors.ts'
 import { clientNetwork, isBehindUnknownProxy } from './network.ts'
 
-interface Limits { readonly max: number, readonly maxSensitive: number, readonly window: number }
+export interface Limits { readonly max: number, readonly maxSensitive: number, readonly window: number }
 
 /** @throws {FST_ACCOUNTS_RATE_LIMITED} for a network that has asked too much */
 export type LimitRate = (request: FastifyRequest, isSensitive: boolean) => Promise<void>
@@ -11,8 +11,11 @@ export type LimitRate = (request: FastifyRequest, isSensitive: boolean) => Promi
 /** Networks that a process keeps count of at most, the latest; about 200 bytes each. */
 const CAPACITY = 20_000
 
-/** Two counts a network: whatever the route, and whatever the spelling of its path, it is one of the two. */
-export async function createRateLimit (app: FastifyInstance, { max, maxSensitive, window }: Limits): Promise<LimitRate> {
+/**
+ * Two counts a network: whatever the route, and whatever the spelling of its path, it is one of the two.
+ * @param limitShared asked once this process has nothing against it
+ */
+export async function createRateLimit (app: FastifyInstance, { max, maxSensitive, window }: Limits, limitShared: LimitRate | null): Promise<LimitRate> {
   const create = await loadLimiter(app)
   // Each has a store of its own, and that is given what its type does not name: its capacity.
   const limiter = (max: number) => create({ max, timeWindow: window, keyGenerator: clientNetwork, cache: CAPACITY } as CreateRateLimitOptions)
@@ -22,6 +25,7 @@ export async function createRateLimit (app: FastifyInstance, { max, maxSensitive
     if (isBehindUnknownProxy(request)) warn()
     const outcome = await (isSensitive ? sensitive : all)(request)
     if (!outcome.isAllowed && outcome.isExceeded) throw new FST_ACCOUNTS_RATE_LIMITED(Math.max(1, outcome.ttlInSeconds))
+    await limitShared?.(request, isSensitive)
   }
 }
 

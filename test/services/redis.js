@@ -80,13 +80,13 @@ export async function startRedis (settings = {}) {
   }
 }
 
-function answersPing (port) {
+export function answersPing (port) {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'))
     socket.setTimeout(2000, () => socket.destroy(new Error('no answer to PING')))
     socket.once('data', (answer) => {
       socket.destroy()
-      resolve(answer.toString().startsWith('+PONG'))
+      resolve(/^(\+PONG|-NOAUTH)/.test(answer.toString()))
     })
     socket.once('error', reject)
     socket.once('close', () => resolve(false))

@@ -6,6 +6,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import accounts from '../../lib/index.ts'
 import { sqliteStorage } from '../../lib/adapters/kysely/index.ts'
+import { redisStorage } from '../../lib/adapters/redis/index.ts'
 import type { AccountsOptions, Storage } from '../../types/index.ts'
 import { checkAnswers } from './answers.ts'
 import { createClient, type Client } from './client.ts'
@@ -81,6 +82,10 @@ export function sharedStorage (t: Test): () => Promise<Storage> {
     return async () => await openPostgres(t, { schema })
   }
   const file = databaseFile(t)
+  if (process.env.TEST_STORAGE === 'redis') {
+    const { client, prefix } = openRedis(t)
+    return async () => besideRedis(await sqliteStorage(file), redisStorage(client, { prefix }))
+  }
   return async () => await sqliteStorage(file)
 }
 

@@ -4,6 +4,7 @@ import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '.
 import { CLUSTER_OPTIONS, SERVER_OPTIONS } from './connection-options.ts'
 import type { FeedClient } from './feed.ts'
 import type { Script } from './scripts.ts'
+import { withoutCommand } from './without-command.ts'
 
 /** A client of `ioredis`, such as `app.redis` of `@fastify/redis`: for one server, by Sentinel, or of a Cluster. */
 export interface RedisClient {
@@ -48,14 +49,20 @@ export function createConnection (own: OwnClient, onReady: (connection: Connecti
 
   async function send (command: string, ...args: readonly Argument[]): Promise<unknown> {
     if (own.status !== 'ready') await waitForConnection()
-    // A Cluster would keep it, and send it when nobody waits any more.
-    if (own.status !== 'ready') throw new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: 'no connection to Redis' })
     try {
-      return await own.call(command, ...args)
+      return await call(command, ...args)
     } catch (error) {
       if (!isUnsent(error as Error)) throw error
       await waitForConnection()
+      return await call(command, ...args)
+    }
+  }
+
+  async function call (command: string, ...args: readonly Argument[]): Promise<unknown> {
+    try {
       return await own.call(command, ...args)
+    } catch (error) {
+      throw withoutCommand(error)
     }
   }
 
@@ -63,6 +70,8 @@ export function createConnection (own: OwnClient, onReady: (connection: Connecti
   async function waitForConnection (): Promise<void> {
     if (connected.signal.aborted) connected = createOccasion()
     await pause(CONNECTION_MS, connected.signal)
+    // A Cluster would keep what it is given, and send it when nobody waits any more.
+    if (own.status !== 'ready') throw new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: 'no connection to Redis' })
   }
 
   const connection: Connection = {

@@ -3,6 +3,7 @@ import { FST_ACCOUNTS_OPTION_INVALID } from '../../errors.ts'
 import { createConnection, duplicate, type OwnClient, type RedisClient } from './connection.ts'
 import { warnOfEviction } from './eviction.ts'
 import { createRedisFeed } from './feed.ts'
+import { inspect } from './inspect.ts'
 import { redisOneTimeTokens } from './one-time-tokens.ts'
 import { openClient } from './open.ts'
 import { redisSessions } from './sessions.ts'
@@ -45,10 +46,11 @@ function createParts (client: OwnClient, prefix: string): RedisStorage {
     await feed.close()
     await connection.close()
   }
+  const own = { inspect: async () => await inspect(connection), close }
   return {
-    sessions: { ...redisSessions(connection, prefix), feed, close },
-    throttles: { ...redisThrottles(connection, prefix), close },
-    oneTimeTokens: { ...redisOneTimeTokens(connection, prefix), close }
+    sessions: { ...redisSessions(connection, prefix), feed, ...own },
+    throttles: { ...redisThrottles(connection, prefix), ...own },
+    oneTimeTokens: { ...redisOneTimeTokens(connection, prefix), ...own }
   }
 }
 

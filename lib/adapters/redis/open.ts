@@ -1,6 +1,7 @@
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNOPENED } from '../../errors.ts'
 import { SERVER_OPTIONS } from './connection-options.ts'
 import type { OwnClient } from './connection.ts'
+import { withoutCommand } from './without-command.ts'
 
 /** Open a client of our own, make something of it, and see that it gets an answer. */
 export async function openClient<Result> (url: string, use: (client: OwnClient) => Result): Promise<Result> {
@@ -15,9 +16,10 @@ export async function openClient<Result> (url: string, use: (client: OwnClient) 
     await client.connect()
     await client.ping()
     return result
-  } catch (cause) {
+  } catch (error) {
     client.disconnect()
-    throw new FST_ACCOUNTS_STORAGE_UNOPENED(`Redis at ${new URL(url).host}`, describe(reason ?? cause), { cause: reason ?? cause })
+    const cause = withoutCommand(reason ?? error)
+    throw new FST_ACCOUNTS_STORAGE_UNOPENED(`Redis at ${new URL(url).host}`, describe(cause), { cause })
   }
 }
 

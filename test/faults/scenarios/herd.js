@@ -50,5 +50,5 @@ export default {
 async function gather ({ nodes: [node] }, round, history) {
   const sessions = []
   while (sessions.length < HERD) sessions.push(...await node.ask('begin', { count: PER_USER }))
-  return sessions.map(({ accessToken, refreshToken }, index) => Object.assign(createClient(`herd ${round} ${index}`, history), { cookies: { accounts_access: accessToken, accounts_refresh: refreshToken } }))
+  return sessions.map(({ accessToken, refreshToken }, index) => Object.assign(createClient(`herd ${round} ${index}`, history, RETURN_MS), { cookies: { accounts_access: accessToken, accounts_refresh: refreshToken } }))
 }

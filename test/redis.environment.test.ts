@@ -1,0 +1,107 @@
+import { inspect } from 'node:util'
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
+import { openRedisStorage } from '../lib/adapters/redis/index.ts'
+import { optionsFromEnv } from '../lib/index.ts'
+import { freePort } from './services/free-port.js'
+import { startRedis } from './services/redis.js'
+import { databaseFile, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
+import { command, program } from './support/command.ts'
+import { needed, startFromEnvironment } from './support/from-environment.ts'
+
+const PASSWORD_OF_REDIS = 'zQ7marker'
+const EMAIL = 'ada@example.com'
+
+const { url, stop } = await startRedis({ requirepass: PASSWORD_OF_REDIS })
+t.teardown(stop)
+const withPassword = (password: string) => url.replace('://', `://:${password}@`)
+const REDIS_URL = withPassword(PASSWORD_OF_REDIS)
+const unreachable = `redis://:${PASSWORD_OF_REDIS}@127.0.0.1:${await freePort()}`
+
+/** A server on a database of its own, and on the Redis that all here have. */
+async function start (t: Test, variables = { ...needed(), DATABASE_URL: databaseFile(t), REDIS_URL }) {
+  return { ...await startFromEnvironment(t, variables), variables }
+}
+
+t.test('REDIS_URL: sessions, attempts and one-time tokens are in Redis, and outlive the server', async t => {
+  const { signedUp, client, options, variables } = await start(t)
+  const ada = await signedUp(EMAIL)
+  t.equal((await client().post('/auth/login', { email: EMAIL, password: OTHER_PASSWORD })).statusCode, 401)
+  const redis = new Redis(REDIS_URL)
+  t.teardown(() => { redis.disconnect() })
+  const kinds = new Set((await redis.keys('accounts:*')).map(key => key.split(':')[1]))
+  t.ok(kinds.has('session') && kinds.has('throttle'), [...kinds].join())
+  t.strictSame(options.rateLimit, { shared: true })
+  const database = await sqliteStorage(variables.DATABASE_URL)
+  t.strictSame(await database.sessions.listForUser((await database.users.findByEmail(EMAIL))!.id, null), [])
+  await database.close()
+
+  const again = (await start(t, variables)).client()
+  Object.assign(again.cookies, ada.cookies)
+  t.strictSame((await again.get('/private')).json(), { email: EMAIL })
+})
+
+t.test('REDIS_URL: a Redis that can\'t be had stops the start, by its host, and never with the password', async t => {
+  for (const [address, host, why] of [
+    [unreachable, new URL(unreachable).host, /ECONNREFUSED/],
+    [withPassword(`${PASSWORD_OF_REDIS}2`), new URL(url).host, /WRONGPASS/],
+    [url, new URL(url).host, /NOAUTH/]
+  ] as const) {
+    const error = await optionsFromEnv({ ...needed(), REDIS_URL: address }).then(() => null, (thrown: Error) => thrown)
+    t.match(error, { code: 'FST_ACCOUNTS_STORAGE_UNOPENED' }, address)
+    t.ok(error?.message.startsWith(`Could not open Redis at ${host}: `), String(error?.message))
+    t.match(error?.message, why)
+    t.notMatch(`${inspect(error, { depth: 9 })} ${JSON.stringify(error)}`, PASSWORD_OF_REDIS)
+  }
+})
+
+t.test('what Redis refuses is logged without the command, which names people', async t => {
+  const parts = await openRedisStorage(REDIS_URL)
+  t.teardown(async () => await parts.sessions.close!())
+  const redis = new Redis(REDIS_URL)
+  t.teardown(async () => {
+    await redis.config('SET', 'maxmemory', '0')
+    redis.disconnect()
+  })
+  await redis.config('SET', 'maxmemory', '1')
+  const error = await parts.throttles.attempt('zQ7-somebody', { at: new Date(), delays: [0], limit: 9, forgetAfter: 1000 }).then(() => null, (thrown: Error) => thrown)
+  t.match(error?.message, /^OOM /)
+  t.notMatch(`${inspect(error, { depth: 9 })} ${JSON.stringify(error)}`, 'zQ7-somebody')
+})
+
+t.test('a command that ends sessions ends those in Redis, by --redis or REDIS_URL', async t => {
+  const { client, variables } = await start(t)
+  const at = ['--database', variables.DATABASE_URL]
+  const ends: ReadonlyArray<readonly [string[], RegExp, string?]> = [
+    [['sessions', 'revoke', EMAIL], /^Ended 1 session of ada@example\.com\.\n$/],
+    [['user', 'password', EMAIL, '--password-stdin'], /sessions have ended/, `${PASSWORD}\n`],
+    [['user', 'disable', EMAIL], /sessions have ended/]
+  ]
+  await client().post('/auth/register', { email: EMAIL, password: PASSWORD })
+  for (const [args, said, input] of ends) {
+    const browser = client()
+    t.equal((await browser.post('/auth/login', { email: EMAIL, password: PASSWORD })).statusCode, 200)
+    await command(['sessions', 'revoke', EMAIL, ...at, '--redis', REDIS_URL])
+    await browser.post('/auth/login', { email: EMAIL, password: PASSWORD })
+    t.match(await command([...args, ...at, '--redis', REDIS_URL], input), { code: 0, stdout: said, stderr: '' }, args.join(' '))
+    t.equal((await browser.get('/private')).statusCode, 401, args.join(' '))
+  }
+  t.match(await program(['sessions', 'revoke', EMAIL, ...at], { env: { REDIS_URL } }), { code: 0, stdout: /^Ended 0 sessions/ })
+})
+
+t.test('Redis that can\'t be had is named, without its password, and asked by those commands alone that need it', async t => {
+  const { signedUp, variables: { DATABASE_URL } } = await start(t)
+  await signedUp(EMAIL)
+  const at = ['--database', DATABASE_URL]
+  const failed = await command(['sessions', 'revoke', EMAIL, ...at, '--redis', unreachable])
+  t.match(failed, { code: 1, stdout: '', stderr: `Could not open Redis at ${new URL(unreachable).host}: ` })
+  t.notMatch(failed.stderr, PASSWORD_OF_REDIS)
+  const wrong = await command(['user', 'disable', EMAIL, ...at, '--redis', `http://:${PASSWORD_OF_REDIS}@localhost`])
+  t.match(wrong, { code: 2, stderr: /^Redis must be a redis:\/\/ or rediss:\/\/ URL\.\n/ })
+  t.notMatch(wrong.stderr, PASSWORD_OF_REDIS)
+  t.match(await command(['user', 'list', ...at, '--redis', REDIS_URL]), { code: 2, stderr: /^"user list" takes no --redis\.\n/ })
+  for (const args of [['user', 'list'], ['user', 'roles', EMAIL, '--role', 'owner'], ['token', 'list', EMAIL]]) {
+    t.match(await program([...args, ...at], { env: { REDIS_URL: unreachable } }), { code: 0, stderr: '' }, args.join(' '))
+  }
+})
