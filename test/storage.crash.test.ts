@@ -6,7 +6,7 @@ import t from 'tap'
 interface Figure { readonly acknowledged: number, readonly accounts: number, readonly lost: number, readonly halfStates: number, readonly faults: readonly string[], readonly slowestReturnMs: number | null }
 
 // `node test/soak/crash.js` kills a hundred times.
-const KILLS = 3
+const KILLS = 2
 /** After the database is back. */
 const RECOVERY_MS = 5000
 
