@@ -21,6 +21,9 @@ const LAST_MS = 6000
 /** What answers at all answers in this time. */
 const STORAGE_MS = 1000
 
+/** So often it is looked for connections that have nothing left to say. */
+const IDLE_MS = 50
+
 /** Once requests have been answered, write what they have left behind, then let go of everything: the process can end by itself. */
 export function closeWithServer (app: FastifyInstance, { signals, passwords, batches, mail, stop, closeStorage }: Parts): void {
   let since: number | undefined
@@ -28,11 +31,7 @@ export function closeWithServer (app: FastifyInstance, { signals, passwords, bat
   app.addHook('preClose', async () => {
     since = monotonic()
     signals.close()
-  })
-  app.addHook('onSend', (request, reply, payload, done) => {
-    // Of a connection whose answer comes now the server would wait for a further request.
-    if (since !== undefined && request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
-    done(null, payload)
+    hangUpOnIdle(app.server)
   })
   app.addHook('onClose', async () => {
     for (const end of stop) end()
@@ -46,4 +45,11 @@ export function closeWithServer (app: FastifyInstance, { signals, passwords, bat
   async function inTime (call: () => Promise<unknown>, ms: number, failure: string): Promise<void> {
     await beforeDeadline(call, ms).catch((error: unknown) => app.log.error({ err: error }, failure))
   }
+}
+
+/** A connection whose answer comes while the server closes would be waited for, as it may bring a further request. */
+function hangUpOnIdle (server: FastifyInstance['server']): void {
+  if (!server.listening) return
+  const timer = setInterval(() => server.closeIdleConnections(), IDLE_MS).unref()
+  server.once('close', () => clearInterval(timer))
 }

@@ -105,7 +105,7 @@ t.test('V-06 what never comes to an end is left after a while, and all else is c
   let isClosed = false
   const closing = app.close().then(() => { isClosed = true })
   await pause(20)
-  t.strictSame(closed, ['signals', 'feed', 'passwords', 'mail, 6000 ms'])
+  t.match(closed, ['signals', 'feed', 'passwords', /^mail, (6000|59\d\d) ms$/])
   await timers.advance(6000)
   await pause(20)
   t.notOk(isClosed)
