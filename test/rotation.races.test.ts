@@ -151,10 +151,11 @@ t.test('S-I16 of logins, logouts and changes that come twice at once each happen
   t.strictSame(signUps.map(({ statusCode }) => statusCode).sort(), [201, 409, 409, 409, 409, 409])
 })
 
-t.test('F-22 processes that race on one database rotate once a round', async t => {
-  const on = process.env.TEST_STORAGE ?? 'sqlite'
-  const { stdout } = await promisify(execFile)(process.execPath, [join(import.meta.dirname, 'soak', 'races.js'), '--on', on, '--rounds', '20', '--processes', '3', '--json'], { env: { ...process.env, NODE_OPTIONS: '' } })
-  const [figure] = JSON.parse(stdout) as Array<Record<string, number>>
-  t.match(figure, { on, processes: 3, rounds: 20, trades: 960, rotations: 20, windows: 940, recoveries: 0, refused: 0, unavailable: 0, alarms: 0, forks: 0, strays: 0 })
-  t.comment(`${on}: ${figure!.trades} trades in ${figure!.seconds} s`)
-})
+for (const on of [process.env.TEST_STORAGE ?? 'sqlite', 'redis']) {
+  t.test(`F-22 processes that race on one database rotate once a round (${on})`, async t => {
+    const { stdout } = await promisify(execFile)(process.execPath, [join(import.meta.dirname, 'soak', 'races.js'), '--on', on, '--rounds', '20', '--processes', '3', '--json'], { env: { ...process.env, NODE_OPTIONS: '' } })
+    const [figure] = JSON.parse(stdout) as Array<Record<string, number>>
+    t.match(figure, { on, processes: 3, rounds: 20, trades: 960, rotations: 20, windows: 940, recoveries: 0, refused: 0, unavailable: 0, alarms: 0, forks: 0, strays: 0 })
+    t.comment(`${on}: ${figure!.trades} trades in ${figure!.seconds} s`)
+  })
+}

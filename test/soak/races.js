@@ -1,6 +1,6 @@
 // Many processes trade one refresh token at the same moment, round after round, on one database. Prints a table;
 // fails unless each round has exactly one rotation, and none an alarm.
-//   node test/soak/races.js [--on sqlite,postgres] [--rounds 1000] [--processes 2,4,8] [--racers 16] [--json]
+//   node test/soak/races.js [--on sqlite,postgres,redis] [--rounds 1000] [--processes 2,4,8] [--racers 16] [--json]
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,11 +9,12 @@ import { parseArgs } from 'node:util'
 import Fastify from 'fastify'
 import accounts from 'fastify-accounts'
 import { createDatabase } from '../services/database.js'
+import { startRedis } from '../services/redis.js'
 import { openStorage } from '../workers/open-storage.js'
 import { startWorker } from '../workers/start.js'
 
 const { values: options } = parseArgs({
-  options: { on: { type: 'string', default: 'sqlite,postgres' }, rounds: { type: 'string', default: '1000' }, processes: { type: 'string', default: '2,4,8' }, racers: { type: 'string', default: '16' }, json: { type: 'boolean', default: false } }
+  options: { on: { type: 'string', default: 'sqlite,postgres,redis' }, rounds: { type: 'string', default: '1000' }, processes: { type: 'string', default: '2,4,8' }, racers: { type: 'string', default: '16' }, json: { type: 'boolean', default: false } }
 })
 const rounds = Number(options.rounds)
 const racers = Number(options.racers)
@@ -21,6 +22,8 @@ const WINDOW_MS = 30_000
 const { now } = Date
 let shift = 0
 Date.now = () => now() + shift
+
+const CREATE = { sqlite: createFile, postgres: createSchema, redis: createRedis }
 
 const figures = []
 for (const on of options.on.split(',')) {
@@ -35,7 +38,7 @@ function isFaultless ({ rotations, alarms, refused, unavailable, forks, strays }
 }
 
 async function race (on, count) {
-  const { address, remove } = on === 'sqlite' ? createFile() : await createSchema()
+  const { address, remove } = await CREATE[on]()
   const storage = await openStorage(address)
   const secret = randomBytes(32)
   const app = Fastify()
@@ -84,4 +87,16 @@ function createFile () {
 async function createSchema () {
   const { remove, ...address } = await createDatabase()
   return { address, remove }
+}
+
+/** Sessions there, and the rest in a file. */
+async function createRedis () {
+  const [server, { address, remove }] = [await startRedis(), createFile()]
+  return {
+    address: { ...address, redis: { url: server.url, prefix: 'races:' } },
+    async remove () {
+      await server.stop()
+      await remove()
+    }
+  }
 }
