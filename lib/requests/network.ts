@@ -58,8 +58,10 @@ export function isBehindUnknownProxy (request: FastifyRequest): boolean {
 /** Addresses that are nobody's (RFC 5737, RFC 3849): who trusts these trusts everybody. */
 const STRANGERS = ['203.0.113.7', '2001:db8::7']
 
+export type TrustedProxies = 'nobody' | 'hops' | 'some' | 'everybody'
+
 /** Whose `x-forwarded-for` says who the client is, by `trustProxy`, which Fastify tells to nobody but itself. */
-export function trustedProxies (app: FastifyInstance): 'nobody' | 'hops' | 'some' | 'everybody' {
+export function trustedProxies (app: FastifyInstance): TrustedProxies {
   const trusted = readTrustProxy(app)
   if (trusted === undefined || trusted === null || trusted === false || trusted === '') return 'nobody'
   if (trusted === true) return 'everybody'
