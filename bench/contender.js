@@ -5,7 +5,8 @@ import { spawnSync } from 'node:child_process'
 
 /** Servers run on the first core, the load on the others, where the system can pin a process. */
 const canPin = availableParallelism() > 1 && spawnSync('taskset', ['--version']).status === 0
-const pinned = canPin ? { execPath: 'taskset', execArgv: ['-c', '0', process.execPath] } : {}
+const flags = ['--expose-gc']
+const pinned = canPin ? { execPath: 'taskset', execArgv: ['-c', '0', process.execPath, ...flags] } : { execArgv: flags }
 
 /** Keep this process, and what it starts from now on, off the servers' core. */
 export function pinLoad () {

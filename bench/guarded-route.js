@@ -24,7 +24,11 @@ export async function benchGuardedRoute ({ rounds, seconds, folder, databaseUrl,
   const servers = new Map()
   for (const name of Object.keys(NAMES)) servers.set(name, await prepare(name, { DATABASE_FILE: `${folder}/${name}.db`, DATABASE_URL: databaseUrl, REDIS_URL: redisUrl }))
   const samples = new Map([...servers.keys()].map(name => [name, []]))
-  for (const server of servers.values()) await slice(server, 2)
+  for (const server of servers.values()) {
+    await slice(server, 2)
+    await server.ask('settle')
+    await slice(server, 2)
+  }
   for (let round = 0; round < rounds; round++) {
     const row = new Map()
     for (const name of [...servers.keys()].toSorted(() => Math.random() - 0.5)) row.set(name, await slice(servers.get(name), seconds))

@@ -1,6 +1,7 @@
 // One contender: a Fastify server with the same two routes, guarded in the way that `CONTENDER` names.
 // It tells its parent its port, and what CPU time it has used so far when asked.
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import fastifyCookie from '@fastify/cookie'
 import fastifyJwt from '@fastify/jwt'
 import Fastify from 'fastify'
@@ -54,9 +55,23 @@ async function ours (policy, given, options = {}) {
   app.get('/me', { onRequest: app.guard(policy) }, async ({ principal: { user } }) => ({ id: user.id, email: user.email }))
 }
 
+/**
+ * A full collection while nothing is under way makes V8 forget the shapes by which `process.nextTick` is compiled, and from then on each
+ * request costs 2 µs more, in any server of Node 20. It comes to all that run for long, but in a bench only to some.
+ */
+async function settle () {
+  for (let count = 0; count < 6; count++) {
+    await setTimeout(20)
+    globalThis.gc()
+  }
+}
+
 await contenders[process.env.CONTENDER]()
 app.get('/open', async () => ({ open: true }))
 await app.listen({ port: 0, host: '127.0.0.1' })
 process.send({ port: app.server.address().port })
-process.on('message', () => process.send({ cpu: process.cpuUsage() }))
+process.on('message', async message => {
+  if (message === 'settle') await settle()
+  process.send({ cpu: process.cpuUsage() })
+})
 process.on('disconnect', () => process.exit())
