@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import { redisStorage } from '../lib/adapters/redis/index.ts'
 import { storageContract } from '../lib/testing/index.ts'
+import { sampleSession } from '../lib/testing/samples.ts'
 import type { Storage } from '../types/index.ts'
 import { openPostgres } from './support/postgres.ts'
 import { besideRedis, openRedis } from './support/redis.ts'
@@ -23,6 +24,14 @@ for (const [name, open] of BACKENDS) {
     for (const { title, run } of storageContract) await t.resolves(run(storage), title)
   })
 }
+
+t.test('a session that is there is never begun again, as a call whose answer was lost might', async t => {
+  const { parts: { sessions } } = openRedis(t)
+  const [session, other] = [sampleSession('ada'), sampleSession('eve')]
+  await sessions.create(session)
+  await sessions.create({ ...other, id: session.id })
+  t.equal((await sessions.find(session.id))?.userId, 'ada')
+})
 
 function alternating<Parts extends object> (one: Parts, other: Parts): Parts {
   let turn = 0

@@ -6,7 +6,7 @@ import { openRedisStorage } from '../lib/adapters/redis/index.ts'
 import { optionsFromEnv } from '../lib/index.ts'
 import { freePort } from './services/free-port.js'
 import { startRedis } from './services/redis.js'
-import { databaseFile, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
+import { createApp, databaseFile, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
 import { command, program } from './support/command.ts'
 import { needed, startFromEnvironment } from './support/from-environment.ts'
 
@@ -73,8 +73,8 @@ t.test('what Redis refuses is logged without the command, which names people', a
 t.test('a command that ends sessions ends those in Redis, by --redis or REDIS_URL', async t => {
   const { client, variables } = await start(t)
   const at = ['--database', variables.DATABASE_URL]
-  const ends: ReadonlyArray<readonly [string[], RegExp, string?]> = [
-    [['sessions', 'revoke', EMAIL], /^Ended 1 session of ada@example\.com\.\n$/],
+  const ends: ReadonlyArray<readonly [string[], RegExp | string, string?]> = [
+    [['sessions', 'revoke', EMAIL], 'Ended 1 session of ada@example.com in Redis.\n'],
     [['user', 'password', EMAIL, '--password-stdin'], /sessions have ended/, `${PASSWORD}\n`],
     [['user', 'disable', EMAIL], /sessions have ended/]
   ]
@@ -88,6 +88,34 @@ t.test('a command that ends sessions ends those in Redis, by --redis or REDIS_UR
     t.equal((await browser.get('/private')).statusCode, 401, args.join(' '))
   }
   t.match(await program(['sessions', 'revoke', EMAIL, ...at], { env: { REDIS_URL } }), { code: 0, stdout: /^Ended 0 sessions/ })
+})
+
+t.test('sessions under a prefix are ended by --redis-prefix; where they were looked for is said, and others end by their user', async t => {
+  const file = databaseFile(t)
+  const prefix = 'shop:'
+  const { app, client } = await createApp(t, { storage: { ...await sqliteStorage(file), ...await openRedisStorage(REDIS_URL, { prefix }) } })
+  await app.accounts.users.create({ email: EMAIL, password: PASSWORD })
+  const login = async () => {
+    const browser = client()
+    t.equal((await browser.post('/auth/login', { email: EMAIL, password: PASSWORD })).statusCode, 200)
+    return browser
+  }
+  const browser = await login()
+  const revoke = async (...args: string[]) => await command(['sessions', 'revoke', EMAIL, '--database', file, ...args])
+  t.match(await revoke(), { code: 0, stdout: `Ended 0 sessions of ${EMAIL} in SQLite (--redis was not given).\n` })
+  t.match(await revoke('--redis', REDIS_URL), { code: 0, stdout: `Ended 0 sessions of ${EMAIL} in Redis (--redis-prefix was not given).\n` })
+  t.equal((await browser.get('/private')).statusCode, 200)
+  t.match(await revoke('--redis', REDIS_URL, '--redis-prefix', prefix), { code: 0, stdout: `Ended 1 session of ${EMAIL} in Redis.\n` })
+  t.equal((await browser.get('/private')).statusCode, 401)
+  t.match(await revoke('--redis', REDIS_URL, '--redis-prefix', prefix), { stdout: `Ended 0 sessions of ${EMAIL} in Redis (under --redis-prefix shop:).\n` })
+  t.strictSame(JSON.parse((await revoke('--redis', REDIS_URL, '--redis-prefix', prefix, '--json')).stdout), { ended: 0, sessionsIn: 'redis' })
+
+  for (const args of [['user', 'password', EMAIL, '--password-stdin'], ['user', 'disable', EMAIL]]) {
+    const other = await login()
+    t.equal((await other.get('/private')).statusCode, 200)
+    t.match(await command([...args, '--database', file], PASSWORD), { code: 0, stdout: /sessions have ended/ })
+    t.equal((await other.get('/private')).statusCode, 401, args.join(' '))
+  }
 })
 
 t.test('Redis that can\'t be had is named, without its password, and asked by those commands alone that need it', async t => {

@@ -93,6 +93,23 @@ t.test('V-01 F-02 a connection that nobody hears of any more is given up for ano
   t.comment(`well again after ${(await until(async () => await isIn(ada), RECOVERY_MS)).toFixed(0)} ms`)
 })
 
+t.test('F-09 a server that only reads: what writes is 503, what reads is answered, and no connection is dropped for each refusal', async t => {
+  const { redis, signedUp } = await createSubject(t, server.url)
+  const ada = await signedUp(EMAIL)
+  const connections = async () => Number(/total_connections_received:(\d+)/.exec(await redis.info('stats'))![1])
+  await redis.replicaof('127.0.0.1', 1)
+  const before = await connections()
+  for (let round = 0; round < 20; round++) {
+    const [refused, read] = await Promise.all([ada.copy().post('/auth/logout'), ada.copy().get('/private')])
+    checkUnavailable(t, refused, 'a logout')
+    t.equal(read.statusCode, 200, 'a guard')
+  }
+  const opened = await connections() - before
+  t.ok(opened > 0 && opened < 10, `${opened} connections`)
+  await redis.replicaof('NO', 'ONE')
+  await until(async () => (await ada.copy().post('/auth/logout')).statusCode === 204, RECOVERY_MS)
+})
+
 t.test('F-01 a server that is gone: 503; back without what it kept, all sign in again', async t => {
   const server = await startServer(t)
   const { signedUp, client } = await createSubject(t, server.url)

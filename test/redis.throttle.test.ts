@@ -5,7 +5,7 @@ import type { Storage } from '../types/index.ts'
 import { startRedis, type RedisServer } from './services/redis.js'
 import { createApp, PASSWORD, type TestApp } from './support/app.ts'
 import type { Client } from './support/client.ts'
-import { holdClock, MINUTE, SECOND } from './support/clock.ts'
+import { DAY, holdClock, HOUR, MINUTE, SECOND } from './support/clock.ts'
 import { realTime, until } from './support/postgres-server.ts'
 import { keysOf, openRedis, type TestRedis } from './support/redis.ts'
 
@@ -74,6 +74,31 @@ t.test('F-35 when Redis is back it counts again', async t => {
   }, RECOVERY_MS)).toFixed(0)} ms`)
 })
 
+t.test('F-35 A-01 what was forgiven before an outage is not held against anybody in it; what was refused stays refused', async t => {
+  const clock = holdClock(t)
+  const server = await startServer(t)
+  const redis = openRedis(t, server.url)
+  const test = await createApp(t, { throttle: { free: 1, limit: 2 }, storage: { ...await sqliteStorage(':memory:'), throttles: redis.parts.throttles } })
+  const names = ['forgiven@example.com', 'refused@example.com', 'old@example.com'] as const
+  for (const email of names) await test.signedUp(email)
+  const attempt = async (email: string, password = `not ${PASSWORD}`) => (await test.client().post('/auth/login', { email, password })).statusCode
+  const [forgiven, refused, old] = names
+  t.equal(await attempt(old), 401)
+  clock.advance(HOUR)
+  t.strictSame([await attempt(old), await attempt(old)], [401, 429])
+  clock.advance(DAY * 31)
+  for (const email of [forgiven, refused]) t.equal(await attempt(email), 401)
+  clock.advance(HOUR)
+  t.equal(await attempt(forgiven, PASSWORD), 200)
+  t.equal(await attempt(refused), 401)
+  await server.kill()
+  t.equal(await attempt(forgiven), 401, 'counted anew')
+  t.equal(await attempt(forgiven), 429)
+  t.equal(await attempt(old), 401, 'long ago')
+  clock.advance(2 * HOUR)
+  t.equal(await attempt(refused), 429, 'none is left, however long one waits')
+})
+
 const FEW = { max: 5, maxSensitive: 3, window: '1m', shared: true } as const
 
 t.test('A-06 rateLimit.shared: servers count the requests of a network together, and each by itself while Redis is gone', async t => {
@@ -96,6 +121,9 @@ t.test('A-06 rateLimit.shared: servers count the requests of a network together,
   t.strictSame([refused.statusCode, refused.json().code], [429, 'FST_ACCOUNTS_RATE_LIMITED'])
   t.ok(Number(refused.headers['retry-after']) <= 40 && Number(refused.headers['retry-after']) > 38)
   t.equal((await ask(0, '203.0.113.2')).statusCode, 401, 'another network')
+  const sensitive = async (turn: number) => (await servers[turn % 2]!.app.inject({ method: 'POST', url: '/auth/login', payload: {}, remoteAddress: '203.0.113.4' })).statusCode
+  t.strictSame(await statuses(2, '203.0.113.4'), [401, 401])
+  t.strictSame([await sensitive(0), await sensitive(1), await sensitive(0), await sensitive(1)], [400, 400, 400, 429], 'what others are asked for does not use up what secrets are')
   const keys = (await redis.client.keys(`${redis.prefix}*`)).join()
   t.match(keys, 'throttle:{rate:')
   t.notMatch(keys, '203.0.113', 'Redis does not see whom it is about')

@@ -38,8 +38,23 @@ const oneTimeTokenCases: readonly ContractCase[] = [
       for (const token of [first, ...others]) await oneTimeTokens.issue(token)
       const second = sampleToken({ userId: first.userId })
       await oneTimeTokens.issue(second)
+      equal(await oneTimeTokens.find(first.digest, first.purpose, NOON), null)
       equal(await oneTimeTokens.consume(first.digest, first.purpose, NOON), null)
       for (const token of [second, ...others]) ok(await oneTimeTokens.consume(token.digest, token.purpose, NOON))
+    }
+  },
+  {
+    title: 'W-01 after one was consumed the next one is good, once',
+    async run ({ oneTimeTokens }) {
+      if (oneTimeTokens === undefined) return
+      const first = sampleToken()
+      const second = sampleToken({ userId: first.userId })
+      for (const token of [first, second]) {
+        await oneTimeTokens.issue(token)
+        deepEqual({ ...await oneTimeTokens.find(token.digest, token.purpose, NOON) }, token)
+        ok(await oneTimeTokens.consume(token.digest, token.purpose, NOON))
+        equal(await oneTimeTokens.consume(token.digest, token.purpose, NOON), null)
+      }
     }
   },
   {

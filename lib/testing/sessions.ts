@@ -41,6 +41,11 @@ export const sessionCases: readonly ContractCase[] = [
       deepEqual(winners.map(({ rotatedAt, idleExpiresAt, generation }) => ({ rotatedAt, idleExpiresAt, generation })), [{ rotatedAt: after(120), idleExpiresAt: after(3660), generation: 1 }])
       await storage.sessions.touch([{ id: session.id, lastSeenAt: after(121), acknowledgedGeneration: 1 }])
       equal(await storage.sessions.recover(session.id, 1, after(120), after(180)), null)
+
+      const { session: revoked } = await withSession(storage)
+      await storage.sessions.rotate(revoked.id, 0, { at: after(60), idleExpiresAt: after(3660) })
+      await storage.sessions.revoke(revoked.id, { at: after(61), reason: 'signed-out' })
+      equal(await storage.sessions.recover(revoked.id, 1, after(60), after(120)), null, 'nor of a session that was revoked')
     }
   },
   {

@@ -5,7 +5,7 @@ const RECOVERY_MS = 5000
 /** Until a 503: what asks once, and what takes a transaction. */
 const UNAVAILABLE_MS = { enter: 1000, refresh: 1000 }
 const TRANSACTION_MS = 2000
-/** Of what nobody should notice: a machine that is busy with other things. */
+/** Of what nobody should notice. */
 const NOISE = 0.005
 
 /** What must never happen, by the name that it has in the table. */
@@ -42,14 +42,12 @@ const NOTES = new Set(['found', 'executed', 'returned'])
 export function findFaults ({ outage, figure }, patienceMs) {
   const faults = Object.keys(NEVER).filter(name => figure[name] > 0).map(name => `${figure[name]} ${NEVER[name]}`)
   const { unavailable = [], recoveries = [] } = figure
-  // Where the machine is so busy that answers come late, some of them come too late.
-  const noise = NOISE + patienceMs / 20_000
   const late = unavailable.filter(({ op, ms }) => ms > (UNAVAILABLE_MS[op] ?? TRANSACTION_MS) + patienceMs)
   if (!outage.isCrowd && late.length > unavailable.length / 100) faults.push(`a 503 took ${late.map(({ op, ms }) => `${ms} ms (${op})`).join(', ')}`)
   if (at(recoveries, 0.99) > RECOVERY_MS + patienceMs) faults.push(`recovery took ${at(recoveries, 0.99)} ms`)
   if (!outage.mayLogOut && share(figure.stateless) < 1) faults.push(`stateless routes answered ${percent(figure.stateless)}`)
-  if ((outage.isWriteOnly || outage.isHarmless) && share(figure.checked) < 1 - noise) faults.push(`checked routes answered ${percent(figure.checked)}`)
-  if (outage.isHarmless && unavailable.length > noise * figure.requests) faults.push(`${unavailable.length} times 503`)
+  if ((outage.isWriteOnly || outage.isHarmless) && share(figure.checked) < 1 - NOISE) faults.push(`checked routes answered ${percent(figure.checked)}`)
+  if (outage.isHarmless && unavailable.length > NOISE * figure.requests) faults.push(`${unavailable.length} times 503`)
   if (figure.strange?.length > 0) faults.push(`answered otherwise: ${figure.strange.join(', ')}`)
   return [...faults, ...figure.faults ?? []]
 }

@@ -1,3 +1,4 @@
+import { monotonic } from '../../clock.ts'
 import { randomFraction } from '../../random.ts'
 
 /** Under the boundary's second, so that whoever waits is told the cause. */
@@ -13,7 +14,10 @@ const LONGEST_PAUSE_MS = 1000
 /** Not all processes at once. */
 const retry = (attempt: number) => randomFraction() * Math.min(50 * 2 ** attempt, LONGEST_PAUSE_MS)
 
-const NODE_OPTIONS = {
+/** Reconnecting loses what is under way on that connection: not at each of many refusals. */
+const RECONNECT_MS = 1000
+
+const nodeOptions = () => ({
   // What was not answered may have been done: nobody sends it again.
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
@@ -25,20 +29,21 @@ const NODE_OPTIONS = {
   disconnectTimeout: FAREWELL_MS,
   maxLoadingRetryTime: LONGEST_PAUSE_MS,
   // The primary has become a replica: the address leads to another by now. What was refused is not repeated.
-  reconnectOnError: ({ message }: Error) => message.startsWith('READONLY'),
+  reconnectOnError: createReconnectOnError(),
   stringNumbers: false
-} as const
+}) as const
 
-/** For one server, or the primary that Sentinel names. */
-export const SERVER_OPTIONS = {
-  ...NODE_OPTIONS,
+/** Options for a connection to one server, or to the primary that Sentinel names. */
+export const serverOptions = () => ({
+  ...nodeOptions(),
   enableOfflineQueue: false,
   enableReadyCheck: true,
   lazyConnect: false,
   retryStrategy: retry
-} as const
+}) as const
 
-export const CLUSTER_OPTIONS = {
+/** Options for connections to all servers of a Cluster. */
+export const clusterOptions = () => ({
   // Else what comes while a node is being connected to would be refused.
   enableOfflineQueue: true,
   enableReadyCheck: true,
@@ -50,5 +55,14 @@ export const CLUSTER_OPTIONS = {
   // Left at its default it would send again what was not answered.
   retryDelayOnFailover: 0,
   shardedSubscribers: false,
-  redisOptions: NODE_OPTIONS
-} as const
+  redisOptions: nodeOptions()
+}) as const
+
+function createReconnectOnError (): (error: Error) => boolean {
+  let last = -Infinity
+  return ({ message }) => {
+    if (!message.startsWith('READONLY') || monotonic() - last < RECONNECT_MS) return false
+    last = monotonic()
+    return true
+  }
+}

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { pause } from '../../clock.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '../../errors.ts'
-import { CLUSTER_OPTIONS, SERVER_OPTIONS } from './connection-options.ts'
+import { clusterOptions, serverOptions } from './connection-options.ts'
 import type { FeedClient } from './feed.ts'
 import type { Script } from './scripts.ts'
 import { withoutCommand } from './without-command.ts'
@@ -106,7 +106,7 @@ function createOccasion (): AbortController {
 export function duplicate (client: RedisClient): OwnClient {
   const { duplicate, call, isCluster } = (client ?? {}) as { readonly duplicate?: unknown, readonly call?: unknown, readonly isCluster?: unknown }
   if (typeof duplicate !== 'function' || typeof call !== 'function') throw new FST_ACCOUNTS_OPTION_INVALID('client', 'of redisStorage must be a client of ioredis, such as app.redis')
-  return (isCluster === true ? duplicate.call(client, [], CLUSTER_OPTIONS) : duplicate.call(client, SERVER_OPTIONS)) as OwnClient
+  return (isCluster === true ? duplicate.call(client, [], clusterOptions()) : duplicate.call(client, serverOptions())) as OwnClient
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { RedisInspection } from '../../../types/storage.ts'
 import { monotonic } from '../../clock.ts'
-import type { Connection } from './connection.ts'
+import { repeatable, type Connection } from './connection.ts'
 import { readField } from './info.ts'
 
 /** The first answer may have waited for a connection, and one alone for something else. */
@@ -9,7 +9,7 @@ const PINGS = 3
 /** Ask how the server is, or each primary of a Cluster. A host that rents it may be told little. */
 export async function inspect (connection: Connection): Promise<RedisInspection> {
   const times: number[] = []
-  while (times.length < PINGS) times.push(await time(async () => await connection.send('ping')))
+  while (times.length < PINGS) times.push(await time(async () => await repeatable(async () => await connection.send('ping'))))
   const [servers, saves] = await Promise.all([ask(connection, 'info'), ask(connection, 'config', 'get', 'save')])
   const policies = fieldsOf(servers, 'maxmemory_policy')
   return {
