@@ -41,8 +41,8 @@ export interface Hooks {
 
 const events = channel('fastify-accounts')
 
-/** Decisions that an operator wants to see without being asked. */
-const WARNINGS = new Set<AccountsEventName>(['session.reused', 'storage.failed', 'personal-token.refused', 'mail.failed', 'mail.given-up', 'basic.used'])
+/** Decisions that an operator wants to see without being asked. What becomes of the storage `outages.ts` logs. */
+const WARNINGS = new Set<AccountsEventName>(['session.reused', 'personal-token.refused', 'mail.failed', 'mail.given-up', 'basic.used'])
 
 /** What a duty has recorded itself: a failed login, one attempt too many, a token that was refused. */
 const OWN_EVENT = new Set(['FST_ACCOUNTS_CREDENTIALS_INVALID', 'FST_ACCOUNTS_TOO_MANY_ATTEMPTS', 'FST_ACCOUNTS_PERSONAL_TOKEN_REFUSED'])

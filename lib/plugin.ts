@@ -20,6 +20,7 @@ import { createChanges } from './liveness/changes.ts'
 import { createSignals } from './liveness/signals.ts'
 import { startMail } from './mail/mail.ts'
 import { resolveOptions } from './options/index.ts'
+import { createOutages } from './outages.ts'
 import { loadPasswords } from './passwords/load.ts'
 import { createPersonalTokenDuties } from './personal-tokens/duties.ts'
 import { createTokenEndings } from './personal-tokens/endings.ts'
@@ -54,10 +55,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
   warnOfSettings(app, settings, trustProxy)
 
   const hooks = createHooks(app.log, settings.hooks)
-  const guarded = guardStorage(settings.storage, error => {
-    app.log.error({ err: error }, 'the account storage failed')
-    hooks.record('storage.failed', { request: null })
-  })
+  const guarded = guardStorage(settings.storage, createOutages(app.log, hooks.record))
   const storage = settings.expireSessionsOnRestart ? forgetEarlierSessions(guarded) : guarded
 
   const accessJwts = keyPairs === null ? await createJwts(app, keys.access, 'at+jwt', settings.tokenHeader) : createKeyPairJwts(keyPairs, 'at+jwt', settings.tokenHeader)
@@ -76,7 +74,7 @@ async function accountsPlugin (app: FastifyInstance, options: AccountsOptions): 
 
   const mail = startMail({ settings: settings.mail, storage, oneTimeTokens, hooks, log: app.log })
   const { post } = mail
-  const changes = createChanges({ storage, feed: settings.storage.feed, sessionFeed: settings.storage.sessions.feed, capacity: CAPACITY })
+  const changes = createChanges({ storage, users: settings.storage.users, feed: settings.storage.feed, sessionFeed: settings.storage.sessions.feed, capacity: CAPACITY })
   const signals = createSignals(changes)
   const sessions = createSessionDuties({ settings, storage, tokens, cookies, changes, post, hooks }, keys.hash, CAPACITY)
   const { activity, liveness, signIn, signOut, leave, readPresented, hostSessions, refresh } = sessions

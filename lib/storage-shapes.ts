@@ -1,170 +1,227 @@
-import type { BasicUseRecord, HostSessionRecord, OneTimeTokenRecord, OutboxRecord, Part, PersonalTokenRecord, RedisInspection, SessionRecord, StorageInspection, Stores, UserRecord } from '../types/storage.ts'
+import type { BasicUseRecord, HostSessionRecord, OneTimeTokenRecord, OutboxRecord, Part, PersonalTokenRecord, RedisInspection, SessionRecord, StorageInspection, Stores, ThrottleRecord, UserRecord } from '../types/storage.ts'
 
-export type Fits = (value: unknown, args: readonly unknown[]) => boolean
+/** What is wrong with what a verb returned, as the end of a sentence, without any of it; `null`: nothing. */
+export type FindFault = (value: unknown, args: readonly unknown[]) => string | null
+
+/** What a member of a record must be. */
+interface Kind {
+  readonly name: string
+  fits (value: unknown): boolean
+}
+
+const text: Kind = { name: 'a string', fits: value => typeof value === 'string' }
+const integer: Kind = { name: 'an integer', fits: Number.isSafeInteger }
+const number: Kind = { name: 'a number', fits: value => typeof value === 'number' }
+const boolean: Kind = { name: 'a boolean', fits: value => typeof value === 'boolean' }
+const date: Kind = { name: 'a valid Date', fits: value => value instanceof Date && !Number.isNaN(value.getTime()) }
+const object: Kind = { name: 'an object', fits: value => typeof value === 'object' && value !== null }
+const texts: Kind = { name: 'an array of strings', fits: value => Array.isArray(value) && value.every(text.fits) }
+const context: Kind = { name: '"server" or "browser"', fits: value => value === 'server' || value === 'browser' }
+const owner: Kind = { name: 'an object with the strings "userId" and "sessionId"', fits: value => object.fits(value) && text.fits((value as HostSessionRecord['owner'])!.userId) && text.fits((value as HostSessionRecord['owner'])!.sessionId) }
+const orUndefined = ({ name, fits }: Kind): Kind => ({ name: `${name} or undefined`, fits: value => value === undefined || fits(value) })
+const orNull = ({ name, fits }: Kind): Kind => ({ name: `${name} or null`, fits: value => value === null || fits(value) })
+
+/** The members of a record that the core relies on. */
+interface RecordShape<Row> {
+  readonly name: string
+  readonly members: { readonly [Member in keyof Row]?: Kind }
+}
+
+const USER: RecordShape<UserRecord> = {
+  name: 'a user',
+  members: { id: text, email: text, epoch: integer, disabled: boolean, roles: texts, passwordDigest: orNull(text), createdAt: date }
+}
+const SESSION: RecordShape<SessionRecord> = {
+  name: 'a session',
+  members: {
+    id: text,
+    userId: text,
+    epoch: integer,
+    generation: integer,
+    acknowledgedGeneration: integer,
+    rotatedAt: date,
+    createdAt: date,
+    authenticatedAt: date,
+    lastSeenAt: date,
+    idleExpiresAt: date,
+    expiresAt: date,
+    revokedAt: orNull(date),
+    remember: boolean,
+    claims: orNull(text)
+  }
+}
+const PERSONAL_TOKEN: RecordShape<PersonalTokenRecord> = {
+  name: 'a personal token',
+  members: {
+    id: text,
+    userId: text,
+    name: text,
+    digest: text,
+    context,
+    epoch: integer,
+    allowedMethods: orNull(texts),
+    allowedIps: orNull(texts),
+    allowedReferrers: orNull(texts),
+    scopes: orNull(texts),
+    createdAt: date,
+    expiresAt: date,
+    lastUsedAt: orNull(date),
+    noticeAt: orNull(date),
+    revokedAt: orNull(date),
+    lastUsedAddress: orNull(text),
+    successorId: orNull(text)
+  }
+}
+const ONE_TIME_TOKEN: RecordShape<OneTimeTokenRecord> = {
+  name: 'a one-time token',
+  members: { digest: text, purpose: text, userId: text, email: text, epoch: integer, createdAt: date, expiresAt: date }
+}
+const THROTTLE: RecordShape<ThrottleRecord> = { name: 'a throttle', members: { count: integer, retryAt: date } }
+const ATTEMPT: RecordShape<ThrottleRecord & { admitted: boolean }> = { name: 'an attempt', members: { ...THROTTLE.members, admitted: boolean } }
+const MAIL: RecordShape<OutboxRecord> = {
+  name: 'a mail',
+  members: { id: text, kind: text, userId: orNull(text), recipient: text, data: object, attempts: integer, createdAt: date, dueAt: date }
+}
+const BASIC_USE: RecordShape<BasicUseRecord> = {
+  name: 'a use',
+  members: { userId: orNull(text), method: text, route: text, lastUsedAt: date, lastUsedAddress: orNull(text) }
+}
+const HOST_SESSION: RecordShape<HostSessionRecord> = { name: 'a session', members: { digest: text, owner: orNull(owner), data: text, expiresAt: date } }
+const INSPECTION: RecordShape<StorageInspection> = { name: 'a report', members: { now: date, missingMigrations: texts, missingIndexes: texts, missingTriggers: texts, disabledTriggers: orUndefined(texts) } }
+const REDIS_INSPECTION: RecordShape<RedisInspection> = { name: 'a report', members: { ms: number, version: orNull(text), evictionPolicy: orNull(text), isPersistent: orNull(boolean) } }
+
+/** Whether a record is what the call asked for, by its arguments. */
+type Suits<Row> = (row: Row, args: readonly unknown[]) => boolean
+
+const hasId: Suits<{ readonly id: string }> = ({ id }, [wanted]) => id === wanted
+const isOfUser: Suits<{ readonly userId: string | null }> = ({ userId }, [wanted]) => userId === wanted
+const isOfPurpose: Suits<OneTimeTokenRecord> = (token, [digest, purpose]) => token.digest === digest && token.purpose === purpose
+
+const changedUser = one(USER, [null, 'last-owner'], hasId)
 
 /** Verbs of the ports and what each may return: an ill-typed value from an adapter must never pass for a live session or token. */
-export const SHAPES: { readonly [Name in keyof Stores]-?: { readonly [Verb in Exclude<keyof NonNullable<Stores[Name]>, 'feed' | keyof Part>]-?: Fits } } = {
+export const SHAPES: { readonly [Name in keyof Stores]-?: { readonly [Verb in Exclude<keyof NonNullable<Stores[Name]>, 'feed' | keyof Part>]-?: FindFault } } = {
   users: {
-    find: (value, [id]) => value === null || (isUser(value) && value.id === id),
-    findByEmail: value => value === null || isUser(value),
-    findByUsername: value => value === null || isUser(value),
-    list: value => Array.isArray(value) && value.every(isUser),
-    create: value => value === 'email-taken' || value === 'username-taken' || isUser(value),
-    hasOwner: isBoolean,
-    createFirstOwner: value => value === 'owner-exists' || value === 'email-taken' || value === 'username-taken' || isUser(value),
-    update: (value, [id, , , options]) => value === null || value === 'last-owner' || (value === 'is-owner' && options !== undefined) || (isUser(value) && value.id === id),
-    changePassword: (value, [id, epoch]) => value === null || (isUser(value) && value.id === id && value.epoch > Number(epoch)),
-    upgradePassword: isBoolean,
-    confirmEmail: (value, [id]) => value === null || (isUser(value) && value.id === id && value.emailVerified),
-    changeEmail: (value, [id, epoch, address]) => value === null || value === 'email-taken' || (isUser(value) && value.id === id && value.epoch === epoch && value.email === (address as { email: string }).email),
-    delete: value => value === 'deleted' || value === 'last-owner' || value === 'not-found'
+    find: one(USER, [null], hasId),
+    findByEmail: one(USER, [null]),
+    findByUsername: one(USER, [null]),
+    list: many(USER),
+    create: one(USER, ['email-taken', 'username-taken']),
+    hasOwner: a(boolean),
+    createFirstOwner: one(USER, ['owner-exists', 'email-taken', 'username-taken']),
+    update: (value, args) => value === 'is-owner' && args[3] !== undefined ? null : changedUser(value, args),
+    changePassword: one(USER, [null], (user, [id, epoch]) => user.id === id && user.epoch > Number(epoch)),
+    upgradePassword: a(boolean),
+    confirmEmail: one(USER, [null], (user, [id]) => user.id === id && Boolean(user.emailVerified)),
+    changeEmail: one(USER, [null, 'email-taken'], (user, [id, epoch, address]) => user.id === id && user.epoch === epoch && user.email === (address as { email: string }).email),
+    delete: word('deleted', 'last-owner', 'not-found')
   },
   sessions: {
-    create: () => true,
-    find: (value, [id]) => value === null || (isSession(value) && value.id === id),
-    listForUser: (value, [userId]) => Array.isArray(value) && value.every(one => isSession(one) && one.userId === userId),
-    rotate: (value, [id, generation]) => value === null || (isSession(value) && value.id === id && value.generation === Number(generation) + 1),
-    recover: (value, [id, generation]) => value === null || (isSession(value) && value.id === id && value.generation === generation),
-    revoke: isBoolean,
-    revokeAllForUser: isIds,
-    revokeOldest: isIds,
-    deleteAllForUser: isIds,
-    touch: () => true,
-    deleteEnded: value => typeof value === 'number'
+    create: anything,
+    find: one(SESSION, [null], hasId),
+    listForUser: many(SESSION, isOfUser),
+    rotate: one(SESSION, [null], (session, [id, generation]) => session.id === id && session.generation === Number(generation) + 1),
+    recover: one(SESSION, [null], (session, [id, generation]) => session.id === id && session.generation === generation),
+    revoke: a(boolean),
+    revokeAllForUser: a(texts),
+    revokeOldest: a(texts),
+    deleteAllForUser: a(texts),
+    touch: anything,
+    deleteEnded: a(number)
   },
   personalTokens: {
-    create: value => value === 'created' || value === 'limit-reached',
-    find: (value, [id]) => value === null || (isPersonalToken(value) && value.id === id),
-    findByDigest: (value, [digest]) => value === null || (isPersonalToken(value) && value.digest === digest),
-    listForUser: (value, [userId]) => Array.isArray(value) && value.every(one => isPersonalToken(one) && one.userId === userId),
-    update: (value, [id, userId]) => value === null || (isPersonalToken(value) && value.id === id && value.userId === userId && value.revokedAt === null),
-    revoke: isBoolean,
-    revokeAllForUser: isIds,
-    replace: value => value === 'replaced' || value === 'limit-reached' || value === 'not-found',
-    carryOver: () => true,
-    touch: () => true,
-    findNoticesDue: value => Array.isArray(value) && value.every(one => isPersonalToken(one) && one.noticeAt !== null && one.revokedAt === null),
-    advanceNotice: isBoolean,
-    deleteAllForUser: isIds,
-    deleteEnded: value => typeof value === 'number'
+    create: word('created', 'limit-reached'),
+    find: one(PERSONAL_TOKEN, [null], hasId),
+    findByDigest: one(PERSONAL_TOKEN, [null], (token, [digest]) => token.digest === digest),
+    listForUser: many(PERSONAL_TOKEN, isOfUser),
+    update: one(PERSONAL_TOKEN, [null], (token, [id, userId]) => token.id === id && token.userId === userId && token.revokedAt === null),
+    revoke: a(boolean),
+    revokeAllForUser: a(texts),
+    replace: word('replaced', 'limit-reached', 'not-found'),
+    carryOver: anything,
+    touch: anything,
+    findNoticesDue: many(PERSONAL_TOKEN, token => token.noticeAt !== null && token.revokedAt === null),
+    advanceNotice: a(boolean),
+    deleteAllForUser: a(texts),
+    deleteEnded: a(number)
   },
   oneTimeTokens: {
-    issue: () => true,
-    find: (value, [digest, purpose]) => value === null || (isOneTimeToken(value) && value.digest === digest && value.purpose === purpose),
-    consume: (value, [digest, purpose]) => value === null || (isOneTimeToken(value) && value.digest === digest && value.purpose === purpose),
-    listForUser: (value, [userId]) => Array.isArray(value) && value.every(one => isOneTimeToken(one) && one.userId === userId),
-    deleteForUser: () => true,
-    deleteExpired: () => true
+    issue: anything,
+    find: one(ONE_TIME_TOKEN, [null], isOfPurpose),
+    consume: one(ONE_TIME_TOKEN, [null], isOfPurpose),
+    listForUser: many(ONE_TIME_TOKEN, isOfUser),
+    deleteForUser: anything,
+    deleteExpired: anything
   },
   throttles: {
-    attempt: value => isThrottle(value) && typeof (value as { admitted?: unknown }).admitted === 'boolean',
-    find: value => value === null || isThrottle(value),
-    reset: () => true,
-    deleteForgotten: () => true
+    attempt: one(ATTEMPT, []),
+    find: one(THROTTLE, [null]),
+    reset: anything,
+    deleteForgotten: anything
   },
   outbox: {
-    enqueue: () => true,
-    claim: value => Array.isArray(value) && value.every(isMail),
-    settle: isBoolean,
-    count: (value, [most]) => Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= Number(most),
-    listForUser: (value, [userId]) => Array.isArray(value) && value.every(one => isMail(one) && one.userId === userId),
-    deleteForUser: () => true
+    enqueue: anything,
+    claim: many(MAIL),
+    settle: a(boolean),
+    count: (value, [most]) => Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= Number(most) ? null : 'what is no such number',
+    listForUser: many(MAIL, isOfUser),
+    deleteForUser: anything
   },
   basicUses: {
-    note: () => true,
-    list: value => Array.isArray(value) && value.every(isBasicUse),
-    listForUser: (value, [userId]) => Array.isArray(value) && value.every(one => isBasicUse(one) && one.userId === userId),
-    deleteAllForUser: () => true,
-    deleteUnused: () => true
+    note: anything,
+    list: many(BASIC_USE),
+    listForUser: many(BASIC_USE, isOfUser),
+    deleteAllForUser: anything,
+    deleteUnused: anything
   },
   hostSessions: {
-    find: (value, [digest]) => value === null || (isHostSession(value) && value.digest === digest),
-    save: () => true,
-    destroy: () => true,
-    listForUser: (value, [userId]) => Array.isArray(value) && value.every(one => isHostSession(one) && one.owner?.userId === userId),
-    deleteForSession: () => true,
-    deleteForUser: () => true,
-    deleteExpired: () => true
+    find: one(HOST_SESSION, [null], (session, [digest]) => session.digest === digest),
+    save: anything,
+    destroy: anything,
+    listForUser: many(HOST_SESSION, ({ owner }, [userId]) => owner?.userId === userId),
+    deleteForSession: anything,
+    deleteForUser: anything,
+    deleteExpired: anything
   }
 }
 
-function isBoolean (value: unknown): boolean {
-  return typeof value === 'boolean'
+export const findInspectionFault = one(INSPECTION, [])
+export const findRedisInspectionFault = one(REDIS_INSPECTION, [])
+
+/** A record, or one of these words instead. */
+function one<Row> (shape: RecordShape<Row>, words: ReadonlyArray<string | null>, suits: Suits<Row> = () => true): FindFault {
+  const { name, members } = shape
+  const kinds = Object.entries<Kind>(members as Record<string, Kind>)
+  return (value, args) => {
+    if (words.includes(value as string | null)) return null
+    if (!object.fits(value) || Array.isArray(value)) return `what is not ${[name, ...words.map(word => JSON.stringify(word))].join(' or ')}`
+    for (const [member, kind] of kinds) {
+      if (!kind.fits((value as Record<string, unknown>)[member])) return `${name} whose "${member}" must be ${kind.name}`
+    }
+    return suits(value as Row, args) ? null : `${name} that does not fit the call`
+  }
 }
 
-function isIds (value: unknown): boolean {
-  return Array.isArray(value) && value.every(id => typeof id === 'string')
+function many<Row> (shape: RecordShape<Row>, suits?: Suits<Row>): FindFault {
+  const findFault = one(shape, [], suits)
+  return (values, args) => {
+    if (!Array.isArray(values)) return 'what is not an array'
+    for (const value of values as unknown[]) {
+      const fault = findFault(value, args)
+      if (fault !== null) return fault
+    }
+    return null
+  }
 }
 
-function isUser (value: unknown): value is UserRecord {
-  if (typeof value !== 'object' || value === null) return false
-  const { id, email, epoch, roles, disabled, passwordDigest, createdAt } = value as UserRecord
-  return typeof id === 'string' && typeof email === 'string' && Number.isSafeInteger(epoch) && typeof disabled === 'boolean' &&
-    Array.isArray(roles) && roles.every(role => typeof role === 'string') &&
-    (passwordDigest === null || typeof passwordDigest === 'string') && isDate(createdAt)
+function a ({ name, fits }: Kind): FindFault {
+  return value => fits(value) ? null : `what is not ${name}`
 }
 
-function isSession (value: unknown): value is SessionRecord {
-  if (typeof value !== 'object' || value === null) return false
-  const session = value as SessionRecord
-  return typeof session.id === 'string' && typeof session.userId === 'string' &&
-    [session.epoch, session.generation, session.acknowledgedGeneration].every(Number.isSafeInteger) &&
-    [session.rotatedAt, session.createdAt, session.authenticatedAt, session.lastSeenAt, session.idleExpiresAt, session.expiresAt].every(isDate) &&
-    typeof session.remember === 'boolean' && (session.claims === null || typeof session.claims === 'string') && (session.revokedAt === null || isDate(session.revokedAt))
+function word (...words: readonly string[]): FindFault {
+  return value => words.includes(value as string) ? null : `what is not ${words.map(word => JSON.stringify(word)).join(' or ')}`
 }
 
-function isPersonalToken (value: unknown): value is PersonalTokenRecord {
-  if (typeof value !== 'object' || value === null) return false
-  const token = value as PersonalTokenRecord
-  return [token.id, token.userId, token.name, token.digest].every(text => typeof text === 'string') &&
-    (token.context === 'server' || token.context === 'browser') && Number.isSafeInteger(token.epoch) &&
-    [token.allowedMethods, token.allowedIps, token.allowedReferrers, token.scopes].every(list => list === null || (Array.isArray(list) && list.every(text => typeof text === 'string'))) &&
-    [token.createdAt, token.expiresAt].every(isDate) && [token.lastUsedAt, token.noticeAt, token.revokedAt].every(date => date === null || isDate(date)) &&
-    [token.lastUsedAddress, token.successorId].every(text => text === null || typeof text === 'string')
+function anything (): null {
+  return null
 }
-
-function isOneTimeToken (value: unknown): value is OneTimeTokenRecord {
-  if (typeof value !== 'object' || value === null) return false
-  const { digest, purpose, userId, email, epoch, createdAt, expiresAt } = value as OneTimeTokenRecord
-  return [digest, purpose, userId, email].every(text => typeof text === 'string') && Number.isSafeInteger(epoch) && isDate(createdAt) && isDate(expiresAt)
-}
-
-function isThrottle (value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  const { count, retryAt } = value as { count?: unknown, retryAt?: unknown }
-  return Number.isSafeInteger(count) && isDate(retryAt)
-}
-
-function isMail (value: unknown): value is OutboxRecord {
-  if (typeof value !== 'object' || value === null) return false
-  const { id, kind, userId, recipient, data, attempts, createdAt, dueAt } = value as OutboxRecord
-  return [id, kind, recipient].every(text => typeof text === 'string') && (userId === null || typeof userId === 'string') &&
-    typeof data === 'object' && data !== null && Number.isSafeInteger(attempts) && isDate(createdAt) && isDate(dueAt)
-}
-
-function isBasicUse (value: unknown): value is BasicUseRecord {
-  if (typeof value !== 'object' || value === null) return false
-  const { userId, method, route, lastUsedAt, lastUsedAddress } = value as BasicUseRecord
-  return [userId, lastUsedAddress].every(text => text === null || typeof text === 'string') && [method, route].every(text => typeof text === 'string') && isDate(lastUsedAt)
-}
-
-function isHostSession (value: unknown): value is HostSessionRecord {
-  if (typeof value !== 'object' || value === null) return false
-  const { digest, owner, data, expiresAt } = value as HostSessionRecord
-  return [digest, data].every(text => typeof text === 'string') && isDate(expiresAt) &&
-    (owner === null || (typeof owner === 'object' && typeof owner.userId === 'string' && typeof owner.sessionId === 'string'))
-}
-
-export function isInspection (value: unknown): value is StorageInspection {
-  if (typeof value !== 'object' || value === null) return false
-  const { now, missingMigrations, missingIndexes, missingTriggers } = value as StorageInspection
-  return isDate(now) && [missingMigrations, missingIndexes, missingTriggers].every(isIds)
-}
-
-export function isRedisInspection (value: unknown): value is RedisInspection {
-  if (typeof value !== 'object' || value === null) return false
-  const { ms, version, evictionPolicy, isPersistent } = value as RedisInspection
-  return typeof ms === 'number' && [version, evictionPolicy].every(text => text === null || typeof text === 'string') && (isPersistent === null || typeof isPersistent === 'boolean')
-}
-
-const isDate = (value: unknown) => value instanceof Date && !Number.isNaN(value.getTime())

@@ -1,9 +1,13 @@
 import type { Change, RedisInspection, Storage, StorageInspection, Stores } from '../types/storage.ts'
 import { beforeDeadline } from './clock.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE, isAccountsError } from './errors.ts'
-import { isInspection, isRedisInspection, SHAPES, type Fits } from './storage-shapes.ts'
+import { untold, type Outages } from './outages.ts'
+import { findInspectionFault, findRedisInspectionFault, SHAPES, type FindFault } from './storage-shapes.ts'
 
 type StoreName = keyof Stores
+
+/** What a failure is put down to; `transaction`: to none of the stores in it. */
+export type StoragePart = StoreName | 'transaction' | 'feed' | 'inspection'
 
 /** The stores behind their boundary: each call answers in time, with a value of the right shape, or is 503. */
 export interface GuardedStorage extends Stores {
@@ -38,36 +42,53 @@ const STORE_OF = { session: 'sessions', user: 'users', 'personal-token': 'person
  * Stand between the core and an adapter.
  * @throws {FST_ACCOUNTS_STORAGE_UNAVAILABLE} from every verb, for a rejection, a wrong shape or silence; the cause inside
  */
-export function guardStorage (storage: Storage, onFailure: (error: unknown) => void): GuardedStorage {
-  const bounded = async <T>(call: () => Promise<T>, deadline: number): Promise<T> => {
+export function guardStorage (storage: Storage, outages: Outages = untold): GuardedStorage {
+  requireVerbs(storage)
+  const bounded = async <T>(at: Position, call: () => Promise<T>, deadline = DEADLINE_MS): Promise<T> => {
     try {
-      return await beforeDeadline(call, deadline)
-    } catch (cause) {
-      if (isAccountsError(cause) && !(cause instanceof FST_ACCOUNTS_STORAGE_UNAVAILABLE)) throw cause
-      onFailure(cause)
-      throw new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause })
+      const value = await beforeDeadline(call, deadline)
+      outages.answered(at.part)
+      return value
+    } catch (error) {
+      if (isAccountsError(error) && !(error instanceof FST_ACCOUNTS_STORAGE_UNAVAILABLE)) throw error
+      // An adapter may have said it in our words: what is inside says why.
+      outages.failed(at.part, error instanceof FST_ACCOUNTS_STORAGE_UNAVAILABLE ? error.cause ?? error : error)
+      throw error instanceof FST_ACCOUNTS_STORAGE_UNAVAILABLE ? error : new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: error })
     }
   }
-  requireVerbs(storage)
-  const stores = checkedStores(storage, call => bounded(call, DEADLINE_MS))
+  const inspect = async <T>(look: () => Promise<T>, findFault: FindFault) => await bounded({ part: 'inspection' }, async () => requireFit(await look(), findFault), INSPECTION_MS)
+  const stores = checkedStores(storage, bounded)
   return {
     ...stores,
     async atomically (work) {
       if (storage.atomically === undefined) return await work(stores)
+      const at: Position = { part: 'transaction' }
       // Errors inside pass as they are, so that the adapter can tell a conflict and run the work again.
-      return await bounded(() => storage.atomically!(pick(storage), inner => work(checkedStores(inner, call => call()))), 2 * DEADLINE_MS)
+      const run: Run = async ({ part }, call) => {
+        at.part = part
+        const value = await call()
+        at.part = 'transaction'
+        outages.answered(part)
+        return value
+      }
+      return await bounded(at, () => storage.atomically!(pick(storage), inner => work(checkedStores(inner, run))), 2 * DEADLINE_MS)
     },
     async publish (change) {
       const feed = (change.kind === 'session' ? storage.sessions.feed : undefined) ?? storage.feed
       const store = storage[STORE_OF[change.kind]]
       if (feed?.publish === undefined || store === undefined || feed.sees?.(store) === true) return
-      await bounded(async () => await feed.publish!(change), DEADLINE_MS)
+      await bounded({ part: 'feed' }, async () => await feed.publish!(change))
     },
-    inspect: storage.inspect === undefined ? null : async () => await bounded(async () => requireFit(await storage.inspect!(), isInspection), INSPECTION_MS),
-    places: placesOf(storage).map(({ stores, inspect }) => ({ stores, inspect: async () => await bounded(async () => requireFit(await inspect(), isRedisInspection), INSPECTION_MS) })),
+    inspect: storage.inspect === undefined ? null : async () => await inspect(async () => await storage.inspect!(), findInspectionFault),
+    places: placesOf(storage).map(place => ({ stores: place.stores, inspect: async () => await inspect(place.inspect, findRedisInspectionFault) })),
     close: async () => await closeStorage(storage)
   }
 }
+
+/** Which part of the storage a call is at; a transaction moves from store to store. */
+interface Position { part: StoragePart }
+
+type Run = <T>(at: Position, call: () => Promise<T>) => Promise<T>
 
 /** What a store may leave out. */
 const OPTIONAL: Readonly<Record<string, readonly string[]>> = {
@@ -92,8 +113,9 @@ const namesIn = (stores: Stores) => STORE_NAMES.filter(name => stores[name] !== 
 
 const pick = (stores: Stores) => Object.fromEntries(namesIn(stores).map(name => [name, stores[name]])) as unknown as Stores
 
-function requireFit<T> (value: unknown, fits: (value: unknown) => value is T): T {
-  if (!fits(value)) throw new TypeError('inspect returned a value of the wrong shape')
+function requireFit<T> (value: T, findFault: FindFault): T {
+  const fault = findFault(value, [])
+  if (fault !== null) throw new TypeError(`inspect returned ${fault}`)
   return value
 }
 
@@ -108,17 +130,19 @@ export async function closeStorage (storage: Storage): Promise<void> {
   await Promise.all([storage, ...namesIn(storage).map(name => storage[name]!)].map(async part => await part.close?.()))
 }
 
-type Run = <T>(call: () => Promise<T>) => Promise<T>
-
 function checkedStores (stores: Stores, run: Run): Stores {
-  const checked = (name: StoreName) => Object.fromEntries(Object.entries<Fits>(SHAPES[name]).filter(([verb]) => isVerb(stores[name]!, verb)).map(([verb, fits]) => {
+  const checked = (name: StoreName) => {
     const store = stores[name] as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
-    return [verb, (...args: unknown[]) => run(async () => {
-      const value = await store[verb]!(...args)
-      if (!fits(value, args)) throw new TypeError(`${name}.${verb} returned a value of the wrong shape`)
-      return value
-    })]
-  }))
+    const at: Position = { part: name }
+    return Object.fromEntries(Object.entries<FindFault>(SHAPES[name]).filter(([verb]) => isVerb(store, verb)).map(([verb, findFault]) =>
+      [verb, (...args: unknown[]) => run(at, async () => {
+        const value = await store[verb]!(...args)
+        const fault = findFault(value, args)
+        if (fault !== null) throw new TypeError(`${name}.${verb} returned ${fault}`)
+        return value
+      })]
+    ))
+  }
   // The table above has every verb of every port, by its type.
   return Object.fromEntries(namesIn(stores).map(name => [name, checked(name)])) as unknown as Stores
 }

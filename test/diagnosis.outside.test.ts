@@ -52,6 +52,9 @@ t.test('an address that is not that of appUrl, that nobody answers, or somebody 
   t.match(await find({ app }, url.replace('127.0.0.1', 'localhost')), [/^url-differs: Browsers that come from http:\/\/localhost:\d+ are refused, as appUrl is http:\/\/127/])
   const nobody = async (appUrl: string) => await find(await createApp(t, { appUrl }), appUrl)
   t.match(await nobody(`http://127.0.0.1:${await freePort()}`), [/^url-unreachable: http:\/\/127\.0\.0\.1:\d+ could not be reached: .*ECONNREFUSED/])
+  const cureOf = async (url: string) => examine(await app.accounts.diagnose(), await probe(url, '/auth', url)).find(({ code }) => code === 'url-unreachable')?.cure
+  t.notMatch(await cureOf(`http://127.0.0.1:${await freePort()}`), /certificate/)
+  t.match(await cureOf(`https://127.0.0.1:${await freePort()}`), /certificate/)
   const page = await listen(t, (_request, response) => { response.end('<h1>hello</h1>') })
   t.match(await nobody(page), [/^url-elsewhere: \S+\/auth\/me is not answered by this plugin, but with 200\.$/])
   const moved = await listen(t, (_request, response) => { response.writeHead(301, { location: 'https://www.example.com/' }).end() })

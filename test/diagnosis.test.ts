@@ -108,7 +108,15 @@ t.test('the database: what it lacks, whether it answers, and the time that it ha
   const schema = schemaName(t)
   const postgres = (await createApp(t, { storage: await openPostgres(t, { schema }) })).app
   await query(`drop index ${schema}.accounts_sessions_idle`)
-  t.match(examine(await postgres.accounts.diagnose(), null), [{ code: 'indexes-missing', severity: 'error', what: /accounts_sessions_idle/ }])
+  await query(`alter table ${schema}.accounts_users disable trigger accounts_user_changed; drop trigger accounts_session_ended on ${schema}.accounts_sessions`)
+  const found = examine(await postgres.accounts.diagnose(), null)
+  t.match(found, [
+    { code: 'indexes-missing', severity: 'error', what: /accounts_sessions_idle/ },
+    { code: 'triggers-missing', severity: 'error', what: /\(accounts_sessions\.accounts_session_ended\)/, cure: /^Make them again/ },
+    { code: 'triggers-disabled', severity: 'error', what: `Triggers of the database are switched off (${schema}.accounts_users.accounts_user_changed): what one process`, cure: `alter table ${schema}.accounts_users enable trigger accounts_user_changed;` }
+  ])
+  await query(found[2]!.cure)
+  t.match(examine(await postgres.accounts.diagnose(), null).map(({ code }) => code), ['indexes-missing', 'triggers-missing'])
 
   const clock = holdClock(t)
   const { app: other } = await createApp(t, { storage: await openPostgres(t) })
@@ -171,9 +179,9 @@ t.test('mail: a server that is down, has no TLS, takes no such login, or is some
   t.notMatch(down, login.password)
 })
 
-t.test('the README lists every finding, and no other', async t => {
-  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
-  const section = readme.slice(readme.indexOf('### doctor'), readme.indexOf('## TypeScript'))
+t.test('docs/operation.md lists every finding, and no other', async t => {
+  const guide = readFileSync(join(ROOT, 'docs/operation.md'), 'utf8')
+  const section = guide.slice(guide.indexOf('### doctor'), guide.indexOf('## Health'))
   const documented = [...section.matchAll(/^\| `([a-z-]+)` \| (ok|warning|error) \|/gm)].map(([, code, severity]) => [code, severity])
   t.strictSame(documented, Object.entries(FINDINGS).map(([code, { severity }]) => [code, severity]))
 })

@@ -156,7 +156,7 @@ t.test('A-02 every refused login costs exactly one verification and no hash; of 
   const { passwords, hasher } = await createCountedPasswords()
   const hooks = createHooks(Fastify().log, {})
   // A login that is refused needs no more of the dependencies than these.
-  const dependencies = { storage: guardStorage(storage, () => {}), passwords, throttle: noThrottle, hooks } as unknown as AccountsDependencies
+  const dependencies = { storage: guardStorage(storage), passwords, throttle: noThrottle, hooks } as unknown as AccountsDependencies
   let begun = 0
   const login = createLogin(dependencies, createProof({ ...dependencies, settings: { registration: { verifyEmail: false } } } as AccountsDependencies), async () => {
     begun++

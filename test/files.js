@@ -23,6 +23,8 @@ const ON_REDIS_TOO = ['emails', 'liveness', 'liveness.signal', 'login', 'persona
 
 /** What makes a place for itself as it is read (a folder, a server), or takes long: it has a process of its own. */
 const ALONE = /^(browser|examples|faults|liveness\.processes|keys\.(options|rotation)|mailer|options|outbox\.crash|package|redis|rotation\.(model|races)|stopping|storage|users\.import)\b/
+/** What measures how long somebody waits, and has no time to spare: it has the machine for itself. */
+const UNDISTURBED = ['storage.file']
 const TOGETHER = 6
 
 t.jobs = 4
@@ -32,11 +34,13 @@ if (given.length > 0) given.forEach(file => run([file]))
 else runAll()
 
 function runAll () {
-  const names = readdirSync('test').filter(file => file.endsWith('.test.ts')).map(file => file.slice(0, -'.test.ts'.length))
+  const names = readdirSync('test').filter(file => file.endsWith('.test.ts')).map(file => file.slice(0, -'.test.ts'.length)).filter(name => !UNDISTURBED.includes(name))
   for (const name of names.filter(name => ALONE.test(name))) run([fileOf(name)])
   for (const group of groupsOf(names.filter(name => !ALONE.test(name)))) run(group)
   for (const group of groupsOf(ON_POSTGRES_TOO)) run(group, { TEST_STORAGE: 'postgres' })
   for (const group of groupsOf(ON_REDIS_TOO)) run(group, { TEST_STORAGE: 'redis' })
+  // Only what is buffered runs beside others.
+  for (const name of UNDISTURBED) run([fileOf(name)], {}, { buffered: false })
 }
 
 function fileOf (name) {
@@ -48,14 +52,14 @@ function groupsOf (names) {
 }
 
 // NODE_OPTIONS is where tap itself puts a hook.
-function run (files, env = {}) {
+function run (files, env = {}, { buffered = true } = {}) {
   const scripts = files.map(file => join(COMPILED, relative('.', file).replace(/\.ts$/, '.js')))
   const seconds = TIMEOUT_SECONDS * files.length
   void t.spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, '--enable-source-maps', ...(files.length > 1 ? ['test/together.js'] : []), ...scripts], {
     name: `${files.join(', ')}${env.TEST_STORAGE ? ` on ${env.TEST_STORAGE}` : ''}`,
     at: null,
     stack: '',
-    buffered: true,
+    buffered,
     timeout: seconds * 1000,
     env: { ...process.env, ...SETTINGS, TAP_TIMEOUT: String(seconds), ...env }
   })

@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 import t from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
+import { errors } from '../lib/index.ts'
 import type { AccountsEvent } from '../types/index.ts'
 import { createApp, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
 import { HOUR, holdClock, SECOND } from './support/clock.ts'
@@ -90,7 +91,7 @@ t.test('every decision is published under its stable name, with who and where, a
   expect('login.succeeded')
   isDown = true
   await login(OTHER_PASSWORD)
-  expect('storage.failed')
+  expect('storage.failed: users')
   isDown = false
   await browser.request('DELETE', '/auth/me', { password: OTHER_PASSWORD })
   expect('session.revoked: deleted', 'account.deleted')
@@ -237,4 +238,59 @@ t.test('why a hook or a check refused stands in the log, for its failure may be 
   t.equal((await client().post('/auth/login', { email: EMAIL, password: PASSWORD })).statusCode, 403)
   t.equal((await browser.get('/check')).statusCode, 403)
   for (const cause of ['fault in a hook', 'fault in a check']) t.ok(lines.some(line => line.includes(cause)), cause)
+})
+
+t.test('an outage is an error in the log by store and cause, not one for each request, and so is its end; the event is one for each failure', async t => {
+  const clock = holdClock(t)
+  const lines: Array<{ level: number, msg: string, store?: string, downMs?: number, err?: { message: string, stack?: string } }> = []
+  const stream = new Writable({
+    write (chunk, _encoding, done) {
+      lines.push(JSON.parse(String(chunk)))
+      done()
+    }
+  })
+  const faults = new Map<string, unknown>()
+  const storage = tapStorage(await sqliteStorage(':memory:'), async (verb, _args, call) => {
+    const [, fault] = [...faults].find(([prefix]) => verb.startsWith(prefix)) ?? []
+    if (fault !== undefined) throw fault
+    return await call()
+  })
+  const { app, client, signedUp } = await createHost(t, { server: { logger: { level: 'debug', stream } }, accounts: { storage } })
+  const browser = await signedUp(EMAIL)
+  const events = listen(t)
+  const told = () => lines.splice(0).filter(({ level, msg }) => level >= 40 || (level >= 30 && msg.startsWith('the account storage'))).map(({ level, msg, err, downMs }) => `${level} ${msg}${err === undefined ? '' : `, ${err.message}`}${downMs === undefined ? '' : `, ${Math.floor(downMs / SECOND)} s`}`)
+  const fail = async () => { t.equal((await client().post('/auth/login', { email: EMAIL, password: PASSWORD })).statusCode, 503) }
+  told()
+
+  faults.set('users.', new TypeError('Command timed out'))
+  for (let count = 0; count < 10; count++) await fail()
+  t.strictSame(told(), ['50 the account storage failed: users, Command timed out'])
+  t.strictSame(events.takeNames(), new Array(10).fill('storage.failed: users'))
+  clock.advance(2 * SECOND)
+  await fail()
+  t.strictSame(told(), [], 'it is known')
+  faults.set('users.', new errors.FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: 'no connection' }))
+  await fail()
+  t.strictSame(told(), ['50 the account storage failed: users, no connection'], 'another cause, in the adapter\'s own words')
+  clock.advance(10 * SECOND)
+  await fail()
+  t.strictSame(told(), ['50 the account storage failed: users, no connection'], 'and every so often')
+  faults.set('sessions.', new TypeError('connection reset'))
+  t.equal((await browser.copy().get('/auth/sessions')).statusCode, 503)
+  t.strictSame(told(), ['50 the account storage failed: sessions, connection reset'], 'each store by itself')
+  events.take()
+
+  faults.clear()
+  t.equal((await client().post('/auth/login', { email: EMAIL, password: PASSWORD })).statusCode, 200)
+  t.equal((await browser.get('/auth/sessions')).statusCode, 200)
+  t.strictSame(told(), ['30 the account storage answers again: users, 12 s', '30 the account storage answers again: sessions, 0 s'])
+  t.strictSame(events.takeNames(), ['login.succeeded'])
+
+  clock.advance(2 * SECOND)
+  faults.set('atomically sessions.', new errors.FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: 'the connection is lost' }))
+  const change = async () => await app.accounts.passwords.set((await app.accounts.users.findByEmail(EMAIL))!.id, OTHER_PASSWORD)
+  await t.rejects(change(), { code: 'FST_ACCOUNTS_STORAGE_UNAVAILABLE', cause: 'the connection is lost' }, 'nothing is wrapped twice')
+  faults.clear()
+  await change()
+  t.strictSame(told(), ['50 the account storage failed: sessions, the connection is lost', '30 the account storage answers again: sessions, 0 s'], 'within a transaction as well')
 })

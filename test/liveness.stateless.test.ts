@@ -110,9 +110,9 @@ t.test('V-05 what is remembered is bounded, and what was forgotten is never take
   const storage = guardStorage(tapStorage(inner, async (verb, _args, call) => {
     if (verb === 'sessions.find') reads++
     return await call()
-  }), () => {})
+  }))
   const CAPACITY = 3
-  const changes = createChanges({ storage, feed: inner.feed, capacity: CAPACITY })
+  const changes = createChanges({ storage, users: inner.users, feed: inner.feed, capacity: CAPACITY })
   const liveness = createLiveness(storage, changes, CAPACITY)
   t.teardown(() => { changes.close() })
   const browsers = await Promise.all(Array.from({ length: 5 }, async () => await signedUp()))

@@ -10,6 +10,7 @@ import { userContract } from '../lib/testing/index.ts'
 import type { Storage, UserStore } from '../types/index.ts'
 import { databaseFile, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
 import { createClient } from './support/client.ts'
+import { holdClock, SECOND } from './support/clock.ts'
 import { CHEAP_COSTS } from './support/counting-hasher.ts'
 import { openPostgres } from './support/postgres.ts'
 
@@ -104,6 +105,40 @@ for (const [name, openSessions] of [
     t.equal((await browser.copy().get('/roles')).statusCode, 401)
   })
 }
+
+t.test('what nobody says of a host\'s own table is seen within a minute; of the package\'s own tables nothing has to be said', async t => {
+  const clock = holdClock(t)
+  // It never misses anything, so nothing but the minute makes anybody read again.
+  const feed = { subscribe: () => () => {}, isCurrent: () => true }
+  const database = openPeople(t, databaseFile(t))
+  const storage = await sqliteStorage(':memory:')
+  const open = async (own: Partial<Storage>) => {
+    let reads = 0
+    const { users } = { ...storage, ...own }
+    const counted = { ...users, find: async (id: string) => { reads++; return await users.find(id) } }
+    const seen = { ...feed, sees: (store: object) => store === counted && own.users === undefined }
+    const app = Fastify()
+    await app.register(accounts, { appUrl: 'http://localhost:3000', secret: randomBytes(32), passwords: { argon2: CHEAP_COSTS }, storage: { ...storage, users: counted, feed: seen } })
+    app.get('/roles', { onRequest: app.authenticate }, async request => request.principal!.user.roles)
+    const browser = createClient(app)
+    await browser.post('/auth/register', ADA)
+    return { roles: async () => (await browser.get('/roles')).json(), reads: () => reads }
+  }
+  const theirs = await open({ users: openStore(database) })
+  t.strictSame(await theirs.roles(), [])
+  database.prepare("update people set roles = '[\"author\"]'").run()
+  clock.advance(59 * SECOND)
+  t.strictSame(await theirs.roles(), [])
+  clock.advance(2 * SECOND)
+  t.strictSame(await theirs.roles(), ['author'])
+
+  const ours = await open({})
+  await ours.roles()
+  const before = ours.reads()
+  clock.advance(61 * SECOND)
+  await ours.roles()
+  t.equal(ours.reads(), before)
+})
 
 t.test('a users store that lacks a verb is refused at start by name, one without the optional ones is not', async t => {
   const database = openPeople(t, databaseFile(t))

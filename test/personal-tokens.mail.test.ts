@@ -11,7 +11,7 @@ import { makeToken, statusOf, type MadeToken } from './support/tokens-of.ts'
 
 async function create (t: Test, options: Partial<AccountsOptions> = {}) {
   const test = await createMailApp(t, options)
-  const send = createNotices(guardStorage(test.storage, () => {}), createPost(() => {}))
+  const send = createNotices(guardStorage(test.storage), createPost(() => {}))
   /** What housekeeping does each hour, on so many nodes at once; then the mails that come of it. */
   const sweep = async (nodes = 1) => {
     await Promise.all(Array.from({ length: nodes }, send))

@@ -109,8 +109,8 @@ async function createBare (t: Test, capacity = CAPACITY) {
   t.teardown(async () => await inner.close())
   const app = Fastify()
   const hooks = createHooks(app.log, {})
-  const storage = guardStorage(inner, () => {})
-  const changes = createChanges({ storage, feed: inner.feed, capacity })
+  const storage = guardStorage(inner)
+  const changes = createChanges({ storage, users: inner.users, feed: inner.feed, capacity })
   const signals = createSignals(changes)
   const uses = createUses(inner.personalTokens)
   t.teardown(() => {

@@ -1,8 +1,10 @@
 import { renameSync, rmSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
+import BetterSqlite from 'better-sqlite3'
 import type { LightMyRequestResponse } from 'fastify'
 import t, { type Test } from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
+import { sampleSession } from '../lib/testing/samples.ts'
 import { createApp, databaseFile, PASSWORD } from './support/app.ts'
 import type { Client } from './support/client.ts'
 import { holdClock, HOUR, MINUTE, SECOND } from './support/clock.ts'
@@ -224,4 +226,22 @@ t.test('F-30 a row without its digest lets nobody log in, and tells nobody why',
   t.equal(answer.statusCode, 401)
   t.equal(answer.body, unknown.body)
   t.equal((await browser.get('/strict')).statusCode, 200, 'who is in stays in')
+})
+
+t.test('triggers run in whichever SQLite writes, so they use nothing that an old one lacks, and tell the time as it is', async t => {
+  const file = databaseFile(t)
+  const storage = await sqliteStorage(file)
+  t.teardown(async () => { await storage.close!() })
+  const database = new BetterSqlite(file)
+  t.teardown(() => { database.close() })
+  const texts = database.prepare("select sql from sqlite_master where type = 'trigger'").pluck().all() as string[]
+  t.ok(texts.length >= 6)
+  // Since 3.38, 3.42, 3.35, and 3.39.
+  for (const text of texts) t.notMatch(text, /unixepoch|subsec|returning|is (not )?distinct/i)
+  const session = sampleSession('ada')
+  await storage.sessions.create(session)
+  const before = Date.now()
+  database.exec('delete from accounts_sessions')
+  const at = database.prepare('select at from accounts_changes where session_id = ?').pluck().get(session.id) as number
+  t.ok(at >= before - 2 && at <= Date.now() + 2, `${at - before} ms`)
 })

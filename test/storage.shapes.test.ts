@@ -1,7 +1,7 @@
 import t from 'tap'
 import { guardStorage } from '../lib/storage.ts'
 import { after, NOON, samplePersonalToken } from '../lib/testing/samples.ts'
-import type { Change, HostSessionRecord, HostSessionStore, PersonalTokenRecord, PersonalTokenStore, Storage, Stores } from '../types/index.ts'
+import type { Change, HostSessionRecord, HostSessionStore, PersonalTokenRecord, PersonalTokenStore, Storage, Stores, UserRecord, UserStore } from '../types/index.ts'
 
 const TOKEN = samplePersonalToken({ allowedMethods: ['GET'], scopes: [], noticeAt: after(30), lastUsedAt: NOON, lastUsedAddress: '192.0.2.1' })
 const { id, userId, digest } = TOKEN
@@ -75,7 +75,7 @@ const DISTORTIONS: ReadonlyArray<Partial<Record<keyof PersonalTokenRecord, unkno
 ]
 
 async function call (verb: keyof PersonalTokenStore, value: unknown): Promise<unknown> {
-  return await CALLS[verb](guardStorage(answering(value), () => {}).personalTokens!)
+  return await CALLS[verb](guardStorage(answering(value)).personalTokens!)
 }
 
 t.test('F-31 of personal tokens the boundary believes what is whole', async t => {
@@ -100,20 +100,56 @@ t.test('F-31 and what is not, or not what was asked for, is 503', async t => {
   await refused('findNoticesDue', [{ ...TOKEN, revokedAt: NOON }], 'a revoked one')
 })
 
+const USER: UserRecord = { id: userId, email: 'ada@example.com', emailVerified: true, username: null, name: null, roles: ['editor'], passwordDigest: null, epoch: 0, disabled: false, createdAt: NOON }
+
+t.test('F-31 what is wrong is said by its name, and nothing of what the adapter returned', async t => {
+  const refused = async (expected: string, store: 'users' | 'personalTokens', verb: string, value: unknown, args: readonly unknown[] = []) => {
+    const storage = answering(value)
+    const users = { ...storage.users, findByEmail: async () => value, find: async () => value, update: async () => value, list: async () => value, hasOwner: async () => value } as UserStore
+    const verbs = guardStorage({ ...storage, users })[store] as unknown as Record<string, (...args: readonly unknown[]) => Promise<unknown>>
+    const { cause } = await verbs[verb]!(...args).then(() => ({ cause: null }), (error: { cause: unknown }) => error)
+    t.equal((cause as Error).message, `${store}.${verb} returned ${expected}`)
+  }
+  const members: ReadonlyArray<readonly [Partial<Record<keyof UserRecord, unknown>>, string]> = [
+    [{ id: 7 }, '"id" must be a string'],
+    [{ email: undefined }, '"email" must be a string'],
+    [{ epoch: '0' }, '"epoch" must be an integer'],
+    [{ epoch: 2 ** 53 }, '"epoch" must be an integer'],
+    [{ disabled: 0 }, '"disabled" must be a boolean'],
+    [{ roles: '["editor"]' }, '"roles" must be an array of strings'],
+    [{ roles: [null] }, '"roles" must be an array of strings'],
+    [{ passwordDigest: undefined }, '"passwordDigest" must be a string or null'],
+    [{ createdAt: NOON.toISOString() }, '"createdAt" must be a valid Date'],
+    [{ createdAt: new Date(NaN) }, '"createdAt" must be a valid Date']
+  ]
+  for (const [member, expected] of members) {
+    await refused(`a user whose ${expected}`, 'users', 'findByEmail', { ...USER, ...member })
+    await refused(`a user whose ${expected}`, 'users', 'list', [USER, { ...USER, ...member }])
+  }
+  await refused('what is not a user or null', 'users', 'findByEmail', undefined)
+  await refused('what is not a user or null', 'users', 'findByEmail', [USER])
+  await refused('what is not an array', 'users', 'list', USER)
+  await refused('a user that does not fit the call', 'users', 'find', USER, ['another'])
+  await refused('what is not a user or null or "last-owner"', 'users', 'update', 'is-owner', [userId, {}, NOON])
+  await refused('what is not a boolean', 'users', 'hasOwner', 1)
+  await refused('what is not "created" or "limit-reached"', 'personalTokens', 'create', null)
+  await refused('a personal token whose "context" must be "server" or "browser"', 'personalTokens', 'find', { ...TOKEN, context: 'mobile' }, [id])
+})
+
 t.test('a store of personal tokens that lacks a verb is refused by name at start', async t => {
   const storage = answering(null)
   for (const verb of Object.keys(CALLS)) {
     const { [verb as keyof PersonalTokenStore]: _, ...rest } = storage.personalTokens!
-    t.throws(() => guardStorage({ ...storage, personalTokens: rest as PersonalTokenStore }, () => {}), { code: 'FST_ACCOUNTS_OPTION_INVALID', message: `Option "storage.personalTokens.${verb}" is missing` })
+    t.throws(() => guardStorage({ ...storage, personalTokens: rest as PersonalTokenStore }), { code: 'FST_ACCOUNTS_OPTION_INVALID', message: `Option "storage.personalTokens.${verb}" is missing` })
   }
 })
 
 t.test('F-31 of what a storage says of itself the boundary believes what is whole', async t => {
   const truth = { now: NOON, missingMigrations: [], missingIndexes: ['an_index'], missingTriggers: [] }
-  const ask = async (value: unknown) => await guardStorage({ ...answering(null), inspect: async () => value } as Storage, () => {}).inspect!()
+  const ask = async (value: unknown) => await guardStorage({ ...answering(null), inspect: async () => value } as Storage).inspect!()
   t.equal(await ask(truth), truth)
-  t.equal(guardStorage(answering(null), () => {}).inspect, null, 'it need not say anything')
-  const distortions = [{ now: 0 }, { now: new Date(NaN) }, { now: undefined }, ...['missingMigrations', 'missingIndexes', 'missingTriggers'].flatMap(list => [undefined, null, 'none', [1]].map(value => ({ [list]: value })))]
+  t.equal(guardStorage(answering(null)).inspect, null, 'it need not say anything')
+  const distortions = [{ now: 0 }, { now: new Date(NaN) }, { now: undefined }, ...['missingMigrations', 'missingIndexes', 'missingTriggers'].flatMap(list => [undefined, null, 'none', [1]].map(value => ({ [list]: value }))), { disabledTriggers: null }, { disabledTriggers: [1] }]
   for (const lie of [...ODD, null, true, ...distortions.map(distortion => ({ ...truth, ...distortion }))]) {
     await t.rejects(ask(lie), { code: 'FST_ACCOUNTS_STORAGE_UNAVAILABLE' }, JSON.stringify(lie))
   }
@@ -125,7 +161,7 @@ t.test('J-11 what changed is published unless the feed sees its store by itself,
     const published: Change[] = []
     const storage: Storage = { ...answering(null), ...stores }
     const feed: Storage['feed'] = { subscribe: () => () => {}, isCurrent: () => true, publish: async change => { published.push(change) }, sees: store => seen.some(name => storage[name] === store) }
-    const guarded = guardStorage({ ...storage, feed }, () => {})
+    const guarded = guardStorage({ ...storage, feed })
     for (const change of changes) await guarded.publish(change)
     return published.map(({ kind }) => kind)
   }
@@ -135,7 +171,7 @@ t.test('J-11 what changed is published unless the feed sees its store by itself,
   t.strictSame(await publish(['personalTokens']), ['user', 'session'])
   const { personalTokens: _, ...without } = answering(null)
   const published: Change[] = []
-  await guardStorage({ ...without, feed: { subscribe: () => () => {}, isCurrent: () => true, publish: async change => { published.push(change) } } }, () => {}).publish(changes[2])
+  await guardStorage({ ...without, feed: { subscribe: () => () => {}, isCurrent: () => true, publish: async change => { published.push(change) } } }).publish(changes[2])
   t.strictSame(published, [])
 })
 
@@ -144,7 +180,7 @@ t.test('F-31 of sessions of the host\'s the boundary believes what is whole and 
   const verbs = ['find', 'save', 'destroy', 'listForUser', 'deleteForSession', 'deleteForUser', 'deleteExpired'] as const
   const storeOf = (value: unknown) => {
     const hostSessions = Object.fromEntries(verbs.map(verb => [verb, async () => value])) as unknown as HostSessionStore
-    return guardStorage({ ...answering(null), hostSessions }, () => {}).hostSessions!
+    return guardStorage({ ...answering(null), hostSessions }).hostSessions!
   }
   for (const value of [null, record, { ...record, owner: null }]) t.equal(await storeOf(value).find('d', NOON), value)
   for (const value of [[], [record, record]]) t.equal(await storeOf(value).listForUser(userId), value)
@@ -157,6 +193,6 @@ t.test('F-31 of sessions of the host\'s the boundary believes what is whole and 
   await t.rejects(storeOf([{ ...record, owner: null }]).listForUser(userId), { code: 'FST_ACCOUNTS_STORAGE_UNAVAILABLE' }, 'nobody\'s')
   for (const verb of verbs) {
     const { [verb]: _, ...rest } = storeOf(null)
-    t.throws(() => guardStorage({ ...answering(null), hostSessions: rest as HostSessionStore }, () => {}), { message: `Option "storage.hostSessions.${verb}" is missing` })
+    t.throws(() => guardStorage({ ...answering(null), hostSessions: rest as HostSessionStore }), { message: `Option "storage.hostSessions.${verb}" is missing` })
   }
 })

@@ -42,7 +42,7 @@ async function createAda (t: Test, options: Partial<AccountsOptions> = {}) {
 /** What servers share is the storage; each has a throttle of its own. */
 function createThrottles (t: Test, storage: Storage, count: number) {
   t.teardown(async () => { await storage.close?.() })
-  const dependencies = { rule: resolveThrottle({}, storage)!, throttles: guardStorage(storage, () => {}).throttles!, keys: hash, devices: noDevices, hooks: createHooks(Fastify().log, {}) }
+  const dependencies = { rule: resolveThrottle({}, storage)!, throttles: guardStorage(storage).throttles!, keys: hash, devices: noDevices, hooks: createHooks(Fastify().log, {}) }
   return Array.from({ length: count }, () => createThrottle(dependencies))
 }
 
@@ -79,7 +79,7 @@ t.test('A-05 of 200 wrong logins at once on two servers five are checked', async
   const { passwords, hasher } = await createCountedPasswords()
   const hooks = createHooks(Fastify().log, {})
   const servers = [1, 2].map(() => {
-    const guarded = guardStorage(storage, () => {})
+    const guarded = guardStorage(storage)
     const throttle = createThrottle({ rule: resolveThrottle({}, storage)!, throttles: guarded.throttles!, keys: hash, devices: noDevices, hooks })
     const dependencies = { settings: { registration: { verifyEmail: false } }, storage: guarded, passwords, hooks, throttle } as unknown as AccountsDependencies
     return createLogin(dependencies, createProof(dependencies), async () => { throw new TypeError('begun') })
@@ -283,7 +283,7 @@ t.test('V-02 F-35 while the storage is down a login is 503, not refused; while o
 t.test('A-06 mails are had three an hour, and known browsers have three of their own', async t => {
   const clock = holdClock(t)
   const storage = await openStorage(t)
-  const guarded = guardStorage(storage, () => {})
+  const guarded = guardStorage(storage)
   let device: string | null = null
   const throttle = createThrottle({ rule: resolveThrottle({}, storage)!, throttles: guarded.throttles!, keys: hash, devices: { ...noDevices, find: () => device }, hooks: createHooks(Fastify().log, {}) })
   const ask = async (times: number, purpose = 'forgot') => await Promise.all(Array.from({ length: times }, async () => await throttle.allow(throttle.bucketOf(purpose, { email: 'Ada@example.com' }, null, null))))
@@ -311,7 +311,7 @@ t.test('V-05 housekeeping forgets what was not asked for in 30 days, and no soon
     return set(() => {}, 0)
   }) as typeof setTimeout
   t.teardown(() => { globalThis.setTimeout = set })
-  const stop = startHousekeeping(guardStorage(storage, () => {}), null)
+  const stop = startHousekeeping(guardStorage(storage), null)
   const attempt = async (key: string) => await storage.throttles!.attempt(key, { ...resolveThrottle({}, storage)!, at: new Date(Date.now()) })
   await attempt('old')
   clock.advance(DAY)

@@ -25,7 +25,10 @@ export interface BasicUse extends BasicUseRecord {
   readonly user: User | null
 }
 
-/** The services behind the routes, for a host's own routes, jobs and tests. */
+/**
+ * The services behind the routes, for a host's own routes, jobs and tests. What could be nobody's id is taken for that of nobody.
+ * @throws {FST_ACCOUNTS_INPUT_INVALID} from each, for any other argument of the wrong type
+ */
 export interface Accounts {
   /**
    * Create an account and begin its first session; `null`: its address has to be verified first, by the link in a mail,
@@ -110,6 +113,7 @@ export interface Accounts {
   }
   readonly users: {
     find (id: string): Promise<User | null>
+    /** @throws {FST_ACCOUNTS_EMAIL_INVALID} */
     findByEmail (email: string): Promise<User | null>
     findByUsername (username: string): Promise<User | null>
     /**
@@ -127,7 +131,8 @@ export interface Accounts {
     /**
      * Bring an account of another system along, with its id and digest. Neither a hook nor the password policy is asked:
      * it was registered there. For scripts of the operator; no route does this.
-     * @throws {FST_ACCOUNTS_INPUT_INVALID} also for a digest that could not be verified; it is not repeated
+     * @throws {FST_ACCOUNTS_INPUT_INVALID} also for a digest of a kind that could not be verified; it is not repeated
+     * @throws {FST_ACCOUNTS_PASSWORD_UNVERIFIABLE} for a bcrypt digest where the package `bcrypt` is not installed
      * @throws {FST_ACCOUNTS_USER_EXISTS} by id
      * @throws {FST_ACCOUNTS_EMAIL_TAKEN} or `_INVALID`
      * @throws {FST_ACCOUNTS_USERNAME_TAKEN} or `_INVALID`

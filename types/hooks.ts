@@ -123,7 +123,10 @@ export interface AccountsEvent {
   readonly tokenId?: string
   readonly requestId?: string
   readonly address?: string | null
-  /** Why, where the name alone does not say it: a `RevokeReason`, a `LoginFailure`, a `PersonalTokenDenial`, an error code, a route. */
+  /**
+   * Why, where the name alone does not say it: a `RevokeReason`, a `LoginFailure`, a `PersonalTokenDenial`, an error code, a route. Of
+   * `storage.failed` the store, as the storage names it (`sessions`), or `transaction`, `feed`, `inspection` where it was none of them.
+   */
   readonly reason?: string
 }
 

@@ -123,9 +123,11 @@ export interface StorageInspection {
   readonly now: Date
   /** Steps that it lacks, by name. */
   readonly missingMigrations: readonly string[]
-  /** What the steps that it has should have left there, and is gone, invalid or switched off. */
+  /** What the steps that it has should have left there, and is gone or invalid. */
   readonly missingIndexes: readonly string[]
   readonly missingTriggers: readonly string[]
+  /** Triggers that are there and switched off, as `schema.table.trigger`, the schema quoted if need be; for databases that can do that. */
+  readonly disabledTriggers?: readonly string[]
 }
 
 /** All that the package keeps: stores, and how they work together. Parts of several storages may be spread over each other. */

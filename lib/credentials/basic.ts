@@ -175,5 +175,5 @@ export function createBasic (dependencies: BasicDependencies): Credential {
 /** Those who share a name are no account, and nothing that is heard of accounts concerns them. */
 function sharedBy (username: string): UserStanding {
   const user = { id: SHARED_ID, email: '', emailVerified: false, username, name: null, roles: [], disabled: false, createdAt: new Date(0), passwordDigest: null, epoch: 0 }
-  return { record: { id: user.id, userId: user.id }, user, readAt: 0, watched: true }
+  return { record: { id: user.id, userId: user.id }, user, readAt: 0, usableUntil: Infinity, watched: true }
 }

@@ -9,7 +9,7 @@ export interface Finding {
 
 export type FindingCode = keyof typeof FINDINGS
 
-/** Every finding that there is; the README's table is kept in step by a test. An error hurts already, a warning may. */
+/** Every finding that there is; the table in docs/operation.md is kept in step by a test. An error hurts already, a warning may. */
 export const FINDINGS = {
   'start-refused': { severity: 'error', cure: 'Correct what the message names.' },
   'proxy-trusts-everybody': { severity: 'warning', cure: 'Set trustProxy to the addresses of the proxies in front of this server.' },
@@ -26,7 +26,8 @@ export const FINDINGS = {
   'clock-skew': { severity: 'warning', cure: 'Let NTP set the clocks of this machine and of the database\'s.' },
   'migrations-missing': { severity: 'error', cure: 'Run "npx fastify-accounts migrate" on this database.' },
   'indexes-missing': { severity: 'error', cure: 'Make them again by hand: "npx fastify-accounts migrate --database new.db" makes a database that has them, and its schema shows how (for PostgreSQL in an empty schema).' },
-  'triggers-missing': { severity: 'error', cure: 'Make or enable them again by hand: "npx fastify-accounts migrate --database new.db" makes a database that has them, and its schema shows how (for PostgreSQL in an empty schema).' },
+  'triggers-missing': { severity: 'error', cure: 'Make them again by hand: "npx fastify-accounts migrate --database new.db" makes a database that has them, and its schema shows how (for PostgreSQL in an empty schema).' },
+  'triggers-disabled': { severity: 'error', cure: 'Switch them on again, by "alter table … enable trigger …".' },
   'redis-failed': { severity: 'error', cure: 'Make Redis reachable from here, and look at its own log.' },
   'redis-slow': { severity: 'warning', cure: 'Bring Redis closer to this server, and look what else it is busy with ("redis-cli --latency", "SLOWLOG GET").' },
   'redis-old': { severity: 'error', cure: 'Bring Redis up to date: 6.2 or newer.' },
@@ -42,6 +43,7 @@ export const FINDINGS = {
   'cookies-changed': { severity: 'error', cure: 'Let the proxy hand Set-Cookie on as it is, and start the server there with this configuration.' }
 } as const satisfies Readonly<Record<string, { readonly severity: Finding['severity'], readonly cure: string }>>
 
-export function finding (code: FindingCode, what: string): Finding {
-  return { code, severity: FINDINGS[code].severity, what, cure: FINDINGS[code].cure }
+/** @param cure where the case says more than the table */
+export function finding (code: FindingCode, what: string, cure: string = FINDINGS[code].cure): Finding {
+  return { code, severity: FINDINGS[code].severity, what, cure }
 }

@@ -24,13 +24,19 @@ export interface OutsideFacts {
 export function examineOutside ({ appUrl, cookies }: Pick<AccountsFacts, 'appUrl' | 'cookies'>, { url, me, logout }: OutsideFacts): Finding[] {
   const differs = new URL(url).origin === new URL(appUrl).origin ? [] : [finding('url-differs', `Browsers that come from ${new URL(url).origin} are refused, as appUrl is ${appUrl}.`)]
   if (me.state === 'unchecked') return [...differs, finding('url-unchecked', `Nothing was asked of ${url}.`)]
-  for (const asked of [me, logout]) if (asked.state === 'failed') return [...differs, finding('url-unreachable', `${url} could not be reached: ${asked.reason}.`)]
+  for (const asked of [me, logout]) if (asked.state === 'failed') return [...differs, unreachable(url, asked.reason)]
   if (me.state !== 'answered' || logout.state !== 'answered') return differs
   if (me.answer.code === null) return [...differs, elsewhere(me.answer)]
   if (logout.answer.code === 'FST_ACCOUNTS_ORIGIN_REFUSED') return [...differs, finding('origin-refused', `The server at ${url} refuses the origin of appUrl.`)]
   if (logout.answer.status !== 204) return [...differs, elsewhere(logout.answer)]
   const changes = cookies.flatMap(cookie => describeChange(cookie, logout.answer.setCookies))
   return changes.length === 0 ? differs : [...differs, finding('cookies-changed', `The cookies that arrive from ${url} are not those of this configuration: ${changes.join('; ')}.`)]
+}
+
+function unreachable (url: string, reason: string): Finding {
+  const what = `${url} could not be reached: ${reason}.`
+  // A certificate is not what is wrong with plain http.
+  return new URL(url).protocol === 'https:' ? finding('url-unreachable', what) : finding('url-unreachable', what, 'Make the address reachable from here.')
 }
 
 function elsewhere ({ url, status, location }: Answered): Finding {

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { Change, RevocationFeed } from '../../types/storage.ts'
+import type { Change, RevocationFeed, UserStore } from '../../types/storage.ts'
 import type { GuardedStorage } from '../storage.ts'
 
 /** Whom a change may be about: a session or a personal token, and its user. */
@@ -13,6 +13,8 @@ export interface Changes {
   isCurrent (): boolean
   /** Milliseconds since the last proof of life of all that tells of changes; `null`: of one there is none. */
   age (): number | null
+  /** Whether what is changed in the table of users is heard of whoever changes it, and not only if it is announced. */
+  readonly seesUsers: boolean
   /** Whether something was heard of a subject by name since the count was `count`. */
   concernedSince (count: number, subject: Subject): boolean
   /** Take in a change, here and now. */
@@ -26,6 +28,8 @@ export interface Changes {
 
 export interface ChangesOptions {
   readonly storage: Pick<GuardedStorage, 'publish'>
+  /** The store itself, not its guarded form: a feed knows its own. */
+  readonly users: UserStore
   /** What tells of users, personal tokens and sessions. */
   readonly feed: RevocationFeed | undefined
   /** What tells of sessions, if they live elsewhere. */
@@ -34,7 +38,7 @@ export interface ChangesOptions {
   readonly capacity: number
 }
 
-export function createChanges ({ storage, feed, sessionFeed, capacity }: ChangesOptions): Changes {
+export function createChanges ({ storage, users, feed, sessionFeed, capacity }: ChangesOptions): Changes {
   let count = 0
   /** Of changes up to here we no longer know whom they concerned: perhaps anybody. */
   let forgottenUntil = 0
@@ -67,6 +71,7 @@ export function createChanges ({ storage, feed, sessionFeed, capacity }: Changes
       const ages = feeds.map(one => one.age?.() ?? null)
       return ages.length === 0 || ages.includes(null) ? null : Math.max(...ages as number[])
     },
+    seesUsers: feed?.sees?.(users) === true,
     concernedSince: (count, { id, userId }) => forgottenUntil > count || (changedAt.get(id) ?? 0) > count || (changedAt.get(userId) ?? 0) > count,
     hear,
     async announce (change) {

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Liveness as Demand } from '../../types/policy.ts'
 import type { Change, UserRecord } from '../../types/storage.ts'
+import { monotonic } from '../clock.ts'
 import { concerns, type Changes, type Subject } from './changes.ts'
 
 /** What was read of a subject and its user. Verdicts hold it, so it is the one place to see that it is out of date. */
@@ -9,6 +10,8 @@ export interface Standing<Kept extends Subject = Subject> {
   readonly user: UserRecord
   /** How many changes this process had heard of when it was read. */
   readonly readAt: number
+  /** Until when it may be used without being read again (`monotonic()`). */
+  readonly usableUntil: number
   /** Whether we would hear of a change: it is remembered, and the feed has run without a gap since it was read. */
   watched: boolean
 }
@@ -22,6 +25,9 @@ export interface Standings<Kept extends Subject> {
   /** Read from the store, again if a change comes meanwhile, and remember it if we would hear of the next. */
   read (load: () => Promise<Pick<Standing<Kept>, 'record' | 'user'> | null>): Promise<Standing<Kept> | null>
 }
+
+/** Users in a table of the host's are read again after this time: not everything that changes it will say so. */
+const UNSEEN_MS = 60_000
 
 /** @param capacity subjects to remember at most */
 export function createStandings<Kept extends Subject> (changes: Changes, capacity: number): Standings<Kept> {
@@ -37,7 +43,7 @@ export function createStandings<Kept extends Subject> (changes: Changes, capacit
 
   /** Asks the feed first, for it may deliver the very change that makes the standing useless. */
   function isUsable (standing: Standing<Kept>, demand: Demand): boolean {
-    if (demand === 'checked') return changes.isCurrent() && standing.watched
+    if (demand === 'checked') return changes.isCurrent() && standing.watched && (changes.seesUsers || monotonic() < standing.usableUntil)
     return demand === 'stateless' && !changes.concernedSince(standing.readAt, subjectOf(standing))
   }
 
@@ -54,10 +60,11 @@ export function createStandings<Kept extends Subject> (changes: Changes, capacit
         const stop = changes.onChange(change => heard.push(change))
         try {
           const readAt = changes.count()
+          const usableUntil = monotonic() + UNSEEN_MS
           const found = await load()
           const watched = changes.isCurrent()
           if (found === null) return null
-          const standing = { ...found, readAt, watched }
+          const standing = { ...found, readAt, usableUntil, watched }
           if (heard.some(change => concerns(change, subjectOf(standing)))) continue
           if (watched) standings.set(standing.record.id, standing)
           return standing

@@ -65,34 +65,44 @@ export async function inspect (target: Target): Promise<StorageInspection> {
   const expected = Object.entries(OBJECTS).filter(([step]) => !pending.includes(step)).map(([, objects]) => objects[dialect.name])
   const found = await LOOK[dialect.name](target)
   const named = (name: string) => name.split('.').map(part => nameOf(part, naming)).join('.')
-  const absent = (kind: keyof SchemaObjects) => expected.flatMap(objects => objects[kind]).map(named).filter(name => !found[kind].includes(name))
-  return { now: found.now, missingMigrations: pending, missingIndexes: absent('indexes'), missingTriggers: absent('triggers') }
+  const wanted = (kind: keyof SchemaObjects) => expected.flatMap(objects => objects[kind]).map(named)
+  const absent = (kind: keyof SchemaObjects) => wanted(kind).filter(name => !found[kind].includes(name))
+  const disabledTriggers = wanted('triggers').filter(name => found.disabledTriggers.includes(name)).map(name => `${found.schema}.${name}`)
+  return { now: found.now, missingMigrations: pending, missingIndexes: absent('indexes'), missingTriggers: absent('triggers'), disabledTriggers }
 }
 
-interface Found extends SchemaObjects { readonly now: Date }
+interface Found extends SchemaObjects {
+  readonly now: Date
+  readonly disabledTriggers: readonly string[]
+  /** As it stands in SQL. */
+  readonly schema: string
+}
 
-/** What there is and works. */
+/** What there is, of indexes those that are valid. */
 const LOOK: Readonly<Record<DialectName, (target: Target) => Promise<Found>>> = {
   async sqlite ({ db }) {
     const { rows: [clock] } = await sql<{ now: number }>`select ${SQLITE_NOW} as now`.execute(db)
     const { rows } = await sql<{ type: string, name: string, table: string }>`select type, name, tbl_name as "table" from sqlite_master where type in ('index', 'trigger')`.execute(db)
     const of = (type: string) => rows.filter(row => row.type === type)
-    return { now: new Date(clock!.now), indexes: of('index').map(({ name }) => name), triggers: of('trigger').map(({ table, name }) => `${table}.${name}`) }
+    return { now: new Date(clock!.now), indexes: of('index').map(({ name }) => name), triggers: of('trigger').map(nameTrigger), disabledTriggers: [], schema: 'main' }
   },
   async postgres (target) {
     const { db } = target
     const schema = target.naming.schema ?? await findSchema(target, db)
     // As a number: a host's driver may make anything of a timestamp.
-    const { rows: [clock] } = await sql<{ now: number | string }>`select extract(epoch from clock_timestamp())::double precision * 1000 as now`.execute(db)
+    const { rows: [clock] } = await sql<{ now: number | string, schema: string | null }>`select extract(epoch from clock_timestamp())::double precision * 1000 as now, quote_ident(${schema}) as schema`.execute(db)
     const { rows: indexes } = await sql<{ name: string }>`
       select index.relname as name from pg_catalog.pg_index join pg_catalog.pg_class as index on index.oid = indexrelid
       join pg_catalog.pg_namespace as namespace on namespace.oid = index.relnamespace
       where namespace.nspname = ${schema} and indisvalid`.execute(db)
-    // 'O' and 'A' fire in a session like ours, 'D' and 'R' do not.
-    const { rows: triggers } = await sql<{ name: string, table: string }>`
-      select tgname as name, class.relname as "table" from pg_catalog.pg_trigger join pg_catalog.pg_class as class on class.oid = tgrelid
+    const { rows: triggers } = await sql<{ name: string, table: string, mode: string }>`
+      select tgname as name, class.relname as "table", tgenabled::text as mode from pg_catalog.pg_trigger join pg_catalog.pg_class as class on class.oid = tgrelid
       join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace
-      where namespace.nspname = ${schema} and not tgisinternal and tgenabled in ('O', 'A')`.execute(db)
-    return { now: new Date(Number(clock!.now)), indexes: indexes.map(({ name }) => name), triggers: triggers.map(({ table, name }) => `${table}.${name}`) }
+      where namespace.nspname = ${schema} and not tgisinternal`.execute(db)
+    // 'O' and 'A' fire in a session like ours, 'D' and 'R' do not.
+    const disabled = triggers.filter(({ mode }) => mode === 'D' || mode === 'R')
+    return { now: new Date(Number(clock!.now)), indexes: indexes.map(({ name }) => name), triggers: triggers.map(nameTrigger), disabledTriggers: disabled.map(nameTrigger), schema: String(clock!.schema) }
   }
 }
+
+const nameTrigger = ({ table, name }: { readonly table: string, readonly name: string }) => `${table}.${name}`

@@ -11,7 +11,8 @@ const SESSION_COLUMNS = sql.raw('user_id, epoch, revoked_at, expires_at, idle_ex
 const sessionEnds = (isDistinctFrom: string) => sql.raw(`new.user_id <> old.user_id or new.epoch <> old.epoch
   or new.expires_at <> old.expires_at or new.idle_expires_at < old.idle_expires_at or new.revoked_at ${isDistinctFrom} old.revoked_at`)
 
-export const SQLITE_NOW = sql.raw('cast(unixepoch(\'subsec\') * 1000 as integer)')
+// By functions of every SQLite there is, as the triggers run in whichever program writes: `unixepoch('subsec')` is NULL before 3.42.
+export const SQLITE_NOW = sql.raw('cast((julianday(\'now\') - 2440587.5) * 86400000 as integer)')
 
 /** SQLite has no way to tell other processes, so there is a log, which they read. */
 export async function createSqliteTriggers (db: Kysely<Tables>, naming: Naming): Promise<void> {
