@@ -40,7 +40,8 @@ ${Object.entries(COMMANDS).map(([name, { usage, summary }]) => `  ${`${name} ${u
 All but "secret", "keypair", "token create", "policies" and "doctor" take --database FILE|URL (default: DATABASE_URL): the path of a SQLite
 file, also written as sqlite:FILE, or postgres://…; for PostgreSQL also --schema NAME and --table-prefix PREFIX. With --app the server itself
 is loaded, with its own storage. What ends sessions ("user disable", "user password", "sessions revoke") takes --redis URL (default: REDIS_URL)
-where they are in Redis. WHO is an id, an e-mail address or a user name; an id that begins with - stands behind --.
+where they are in Redis, and --redis-prefix PREFIX where the keys have one of their own. WHO is an id, an e-mail address or a user name; an
+id that begins with - stands behind --.
 All but "secret" and "keypair" take --json: the answer for programs. It stands alone on the standard output.
 Exit codes: 0 done, 1 failed, 2 wrong usage. "doctor" ends with 1 if there is an error, with --strict also if there is a warning.`
 

@@ -10,7 +10,7 @@ const refusal = (code: string, message: string, statusCode: number) => createErr
 /** Says apart what its message says in one, for whoever knows the option by another name. */
 function misfit (code: string, message: string) {
   const Misfit = createError<[string, string, { readonly cause: unknown }?]>(code, message, 500)
-  return class extends Misfit {
+  return class FastifyError extends Misfit {
     readonly option: string
     readonly why: string
     constructor (option: string, why: string, ...rest: [{ readonly cause: unknown }?]) {
@@ -24,7 +24,7 @@ function misfit (code: string, message: string) {
 /** Its only argument: whole seconds after which a further try is of use. They are not in the message. */
 function limit (code: string, message: string) {
   const Refusal = refusal(code, message, 429)
-  return class extends Refusal {
+  return class FastifyError extends Refusal {
     readonly retryAfter: number
     constructor (retryAfter: number) {
       super()
@@ -40,7 +40,7 @@ function limit (code: string, message: string) {
 const soon = () => ({ 'retry-after': String(1 + Math.floor(randomFraction() * 3)) })
 
 function unavailable (code: string, message: string) {
-  return class extends refusal(code, message, 503) {
+  return class FastifyError extends refusal(code, message, 503) {
     /** What Fastify's own error handler sends as well, from a host's routes. */
     get headers () { return soon() }
   }

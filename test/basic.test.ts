@@ -201,7 +201,7 @@ t.test('who uses it where is kept, and told once', async t => {
   const events = listen(t)
   const { app, ada, use, storage } = await create(t, { basic: { users: true, legacy: LEGACY } })
   await use(EMAIL, PASSWORD)
-  await use(EMAIL, PASSWORD, { from: '192.0.2.7' })
+  await use(EMAIL, PASSWORD, { from: '::ffff:192.0.2.7' })
   await use('ada', PASSWORD, { method: 'POST' })
   await use(LEGACY.username, LEGACY.password, { url: '/both' })
   await use(EMAIL, OTHER_PASSWORD)

@@ -21,10 +21,10 @@ t.test('users are disabled, enabled, given roles and passwords, and a running se
   t.equal(await reach(first), 401)
   const second = (await login()).browser
   const third = (await login()).browser
-  t.match(await run(['sessions', 'revoke', '--', id]), { code: 0, stdout: 'Ended 2 sessions of ada@example.com.\n' })
+  t.match(await run(['sessions', 'revoke', '--', id]), { code: 0, stdout: 'Ended 2 sessions of ada@example.com in SQLite.\n' })
   for (const browser of [second, third]) t.equal(await reach(browser), 401)
-  t.match(await run(['sessions', 'revoke', 'ada']), { code: 0, stdout: 'Ended 0 sessions of ada@example.com.\n' })
-  t.strictSame(JSON.parse((await run(['sessions', 'revoke', 'ada', '--json'])).stdout), { ended: 0 }, 'for programs')
+  t.match(await run(['sessions', 'revoke', 'ada']), { code: 0, stdout: 'Ended 0 sessions of ada@example.com in SQLite (--redis was not given).\n' })
+  t.strictSame(JSON.parse((await run(['sessions', 'revoke', 'ada', '--json'])).stdout), { ended: 0, sessionsIn: 'sqlite' }, 'for programs')
 
   t.match(await run(['user', 'roles', 'ada', '--role', 'editor', '--role', 'author']), { code: 0, stdout: 'ada@example.com: roles editor, author\n' })
   t.match(await run(['user', 'roles', 'ada']), { code: 0, stdout: 'ada@example.com: roles editor, author\n' }, 'to look changes nothing')

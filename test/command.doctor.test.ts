@@ -59,7 +59,8 @@ t.test('what others say does not steer the terminal, nor look like a finding', a
   const mailer = write('mailer.js', serverText({ secret: SECRET, storage: "await sqliteStorage(':memory:')", options: `mailer: { send: async () => {}, verify: async () => { throw new Error('${evil}') } }` }))
   // A driver's words, as they come with FST_ACCOUNTS_STORAGE_UNOPENED.
   const start = write('start.js', `throw Object.assign(new Error('${evil}'), { code: 'FST_ACCOUNTS_STORAGE_UNOPENED' })`)
-  for (const args of [[mailer], [start], [start, '--json']]) {
+  const storage = write('storage.js', serverText({ secret: SECRET, storage: `{ ...await sqliteStorage(':memory:'), inspect: async () => ({ now: new Date(), missingMigrations: [], missingIndexes: [], missingTriggers: [], disabledTriggers: ['${evil}'] }) }` }))
+  for (const args of [[mailer], [start], [start, '--json'], [storage]]) {
     const { code, stdout } = await command(['doctor', ...args])
     t.equal(code, 1)
     // eslint-disable-next-line no-control-regex

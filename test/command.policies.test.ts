@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { command, program } from './support/command.ts'
@@ -39,9 +41,34 @@ t.test('a module exports its server in any of several ways, and one that does no
   write('none.js', 'export const server = 1\n')
   write('bare.js', "import Fastify from 'fastify'\nexport default Fastify()\n")
   const failures: ReadonlyArray<readonly [string, RegExp]> = [
-    ['none.js', /none\.js exports no Fastify server as default, "app" or "build"\.\n$/],
+    ['none.js', /none\.js exports no Fastify server as default, "app" or "build": export the function that makes the server \("export async function build"\), .*"if \(process\.argv\[1\] === import\.meta\.filename\)".*\.\n$/],
     ['bare.js', /^The server in .*bare\.js has no fastify-accounts at its root/],
     ['missing.js', /^Cannot find module .*missing\.js/]
   ]
   for (const [file, stderr] of failures) t.match(await command(['policies', join(folder, file)]), { code: 1, stdout: '', stderr }, file)
+})
+
+t.test('a file that listens when it is loaded, beside the server that runs, is told how not to', async t => {
+  const running = createServer().listen(0, '127.0.0.1')
+  await once(running, 'listening')
+  t.teardown(() => { running.close() })
+  const listen = `listen({ port: ${(running.address() as AddressInfo).port}, host: '127.0.0.1' })`
+  const { folder, write } = createServerFolder(t)
+  const listeners = { 'top.js': `export const app = await make()\nawait app.${listen}`, 'main.js': `export default async () => { await (await make()).${listen} }` }
+  for (const [file, text] of Object.entries(listeners)) {
+    t.match(await command(['policies', write(file, serverText(false, text))]), { code: 1, stdout: '', stderr: /js listens when it is loaded, .*EADDRINUSE.*: export the function that makes the server .*import\.meta\.filename.*\.\n$/ }, file)
+  }
+  // As many servers end that can't listen, whatever the exit code.
+  for (const code of [0, 1]) {
+    write('ends.js', serverText(false, `export const app = await make()\ntry { await app.${listen} } catch { process.exit(${code}) }`))
+    t.match(await program(['doctor', 'ends.js'], { cwd: folder }), { code: 1, stdout: '', stderr: /^The server ended the process in which it was loaded\. If it listens there: export the function .*\n$/ })
+  }
+})
+
+t.test('a file in TypeScript has to be compiled first, where Node does not load it', { skip: 'typescript' in process.features && process.features.typescript !== false }, async t => {
+  const { write } = createServerFolder(t)
+  write('part.ts', 'export const part: number = 1\n')
+  for (const file of [write('server.ts', 'export default 1 as number\n'), write('server.js', "export * from './part.ts'\n")]) {
+    t.match(await command(['policies', file]), { code: 1, stdout: '', stderr: /^Unknown file extension "\.ts" for .*\.ts: compile it first, and name the \.js file\.\n$/ }, file)
+  }
 })

@@ -45,6 +45,7 @@ t.test('a wrong call is told in a sentence, on the error output, with the exit c
     [['keypair', '--algorithm', 'HS256'], /^Which algorithm\? There are ES256, EdDSA, RS256, PS256\.\n/],
     [['sessions', 'revoke', '--all', ...at], /^Unknown option '--all'\.\n/],
     [['user', 'list', '--schema', 'x', ...at], /are for PostgreSQL/],
+    [['sessions', 'revoke', 'ada', '--redis-prefix', 'x:', ...at], /^--redis-prefix is for Redis: give --redis URL or set REDIS_URL\.\n/],
     [['token', 'create', 'ada', '--name', 'x', '--context', 'server'], /^Which server\? Give --app FILE\.\n/],
     [['token', 'create', 'ada', '--name', 'x', '--context', 'server', ...at], /^"token create" takes no --database\.\n/],
     [['token', 'create', 'ada', '--context', 'server', '--app', 'none.js'], /^What is it for\?/],
@@ -65,10 +66,10 @@ t.test('a wrong call is told in a sentence, on the error output, with the exit c
   t.match(await program(['user', 'list', '--role', 'x']), { code: 2, stdout: '', stderr: /^"user list" takes no --role\.\n/ }, 'and so by the program')
   t.equal(readFileSync(file, 'utf8'), 'not a database')
   const { stdout } = await command(['help'])
-  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+  const guide = readFileSync(join(ROOT, 'docs/operation.md'), 'utf8')
   const names = [...stdout.matchAll(/^ {2}([a-z]+(?: [a-z]+)?)/gm)].map(match => match[1]!)
   t.strictSame(names, ['secret', 'keypair', 'migrate', 'user create', 'user list', 'user disable', 'user enable', 'user roles', 'user password', 'sessions revoke', 'token create', 'token list', 'token revoke', 'basic usage', 'policies', 'doctor'])
-  for (const name of names) t.match(readme, new RegExp(`^\\| .*\`${name}\\b`, 'm'), `${name} is in the README`)
+  for (const name of names) t.match(guide, new RegExp(`^\\| .*\`${name}\\b`, 'm'), `${name} is in docs/operation.md`)
   for (const args of [['--help'], ['-h'], ['user', 'create', '--help']]) t.match(await command(args), { code: 0, stdout })
 })
 
@@ -92,5 +93,13 @@ t.test('a database that can\'t be used is told in a sentence, with the exit code
 t.test('a database of another version is left as it is: user and sessions commands bring no tables up to date', async t => {
   const { file, run } = await createDatabase(t)
   connect(t, file).prepare('delete from accounts_migrations where name like ?').run('0002%')
-  t.match(await run(['user', 'list']), { code: 1, stderr: /^The database lacks migrations \(0002-.*migrate/ })
+  t.match(await run(['user', 'list']), { code: 1, stderr: /^The database lacks migrations \(0002-[^"]*\): run "npx fastify-accounts migrate"\n$/ })
+})
+
+t.test('of a database that has no table of ours it is said that the command knows no other users', async t => {
+  const file = databaseFile(t)
+  connect(t, file).exec('create table members (id text)')
+  for (const args of [['user', 'list'], ['user', 'disable', 'ada@example.com']]) {
+    t.match(await command([...args, '--database', file]), { code: 1, stderr: /^The database lacks migrations \(0001-[^"]*\): run "npx fastify-accounts migrate"\. There is no table of this package: if your users are in a table of your own, this command does not know them\.\n$/ })
+  }
 })

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -43,6 +43,14 @@ t.test('a token is made for a running server, printed this once and nowhere else
   t.match(await command(['token', 'list', 'ada', '--database', file]), { code: 0, stdout: 'No tokens.\n' })
   // At the end: to read the file of an open database takes the locks of this process away (SQLite, "How To Corrupt", 2.2).
   for (const name of readdirSync(dirname(file))) t.notOk(readFileSync(join(dirname(file), name)).includes(token.slice(5, 37)), `not in ${name}`)
+})
+
+t.test('a path of a database leads from the current folder, and where that made a new one nobody is there', async t => {
+  const { folder, write } = createServerFolder(t)
+  write('server.js', serverText({ secret: SECRET, storage: "await sqliteStorage('accounts.db')" }))
+  const made = await program(['token', 'create', 'ada@example.com', '--app', 'server.js', '--name', 'x', '--context', 'server'], { cwd: folder })
+  t.strictSame(made, { code: 1, stdout: '', stderr: 'There is no user "ada@example.com", nor any other. Is this the right database? Users in a table of your own are not seen here.\n' })
+  t.ok(existsSync(join(folder, 'accounts.db')))
 })
 
 t.test('token create takes what the route takes, and refuses what it refuses', async t => {

@@ -63,6 +63,7 @@ t.test('all of it works on PostgreSQL too, in a schema and under a prefix', asyn
   t.match(await command(['user', 'list', ...where]), { code: 1, stderr: /^The database lacks migrations \(.*\): run "npx fastify-accounts migrate --schema test_\w+ --table-prefix shop_"/ })
   t.match(await command(['migrate', ...where]), { code: 0, stdout: /^Done: 0001/ })
   t.match(await command(['user', 'create', '--email', 'ada@example.com', '--role', 'owner', '--no-password', ...where]), { code: 0, stdout: /^Created ada@example\.com/ })
+  t.match(await command(['sessions', 'revoke', 'ada@example.com', ...where]), { code: 0, stdout: 'Ended 0 sessions of ada@example.com in PostgreSQL (--redis was not given).\n' })
   t.match(await command(['user', 'disable', 'ada@example.com', ...where]), { code: 1, stderr: 'The last active owner must stay one\n' })
   t.match(JSON.parse((await command(['user', 'list', '--json', ...where])).stdout), [{ email: 'ada@example.com', roles: ['owner'], disabled: false }])
 })

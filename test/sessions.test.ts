@@ -4,6 +4,7 @@ import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import { createApp, databaseFile, PASSWORD } from './support/app.ts'
 import { createClient, type Client } from './support/client.ts'
 import { DAY, holdClock, HOUR, MINUTE, SECOND } from './support/clock.ts'
+import { listen } from './support/events.ts'
 import { connect } from './support/sqlite.ts'
 import { sessionIdOf } from './support/tokens.ts'
 
@@ -175,6 +176,20 @@ t.test('S-05 S-I11 users see and end their own sessions alone', async t => {
   const ended = await ada.request('DELETE', `/auth/sessions/${sessionIdOf(ada)}`)
   t.equal(ended.statusCode, 204)
   t.strictSame(Object.keys(ada.cookies), ['accounts_device'], 'who ends the current one is signed out')
+})
+
+t.test('the address of a client is shown in one form, also by a server that listens on "::"', async t => {
+  const { app, storage } = await createApp(t)
+  const events = listen(t)
+  let count = 0
+  for (const [remoteAddress, address] of [['::ffff:192.0.2.7', '192.0.2.7'], ['::FFFF:c000:207', '192.0.2.7'], ['192.0.2.7', '192.0.2.7'], ['2001:db8::7', '2001:db8::7'], ['::1', '::1'], ['/run/app.sock', null]] as const) {
+    const email = `user${++count}@example.com`
+    const { id } = await app.accounts.users.create({ email, password: PASSWORD })
+    const { statusCode } = await app.inject({ method: 'POST', url: '/auth/login', payload: { email, password: PASSWORD }, remoteAddress })
+    t.equal(statusCode, 200)
+    const event = events.take().find(({ name }) => name === 'login.succeeded')
+    t.strictSame([...await storage.sessions.listForUser(id, null), event!].map(shown => shown.address), [address, address], remoteAddress)
+  }
 })
 
 t.test('S-08 a session is named by its cookie and by nothing else', async t => {

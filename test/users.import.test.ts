@@ -1,7 +1,13 @@
 import bcrypt from 'bcrypt'
+import Fastify from 'fastify'
 import t from 'tap'
+import { createImport } from '../lib/accounts/import.ts'
+import { createHooks } from '../lib/hooks.ts'
+import { createBcrypt, type BcryptLibrary } from '../lib/passwords/bcrypt.ts'
+import { guardStorage } from '../lib/storage.ts'
 import type { ImportedAccount } from '../types/index.ts'
 import { createApp, openStorage, PASSWORD } from './support/app.ts'
+import { createCountedPasswords } from './support/counting-hasher.ts'
 import { listen } from './support/events.ts'
 import { tapStorage } from './support/tapped-storage.ts'
 
@@ -55,6 +61,18 @@ t.test('P-10 users.import refuses what could not be verified, found or stored, d
     await t.rejects(users.import({ email: EMAIL, ...change }), { code: `FST_ACCOUNTS_${code}` })
   }
   t.strictSame((await users.list()).users, [])
+})
+
+t.test('users.import refuses a digest that nobody could log in with, as the package that verifies it is not installed', async t => {
+  const storage = guardStorage(await openStorage(t))
+  const withoutBcrypt = async () => await import('bcrypt-is-not-installed' as string) as BcryptLibrary
+  const lines: unknown[] = []
+  const { passwords } = await createCountedPasswords(undefined, await createBcrypt({ algorithm: 'argon2id', rounds: 12, legacy: null }, { error: (line: unknown) => { lines.push(line) } }, withoutBcrypt))
+  const importUser = createImport({ storage, passwords, hooks: createHooks(Fastify().log, {}) })
+  await t.rejects(importUser({ id: ID, email: EMAIL, passwordDigest: digest }), { code: 'FST_ACCOUNTS_PASSWORD_UNVERIFIABLE', cause: { message: 'a bcrypt digest needs the package "bcrypt": npm install bcrypt', cause: { code: 'ERR_MODULE_NOT_FOUND' } } })
+  t.equal(await storage.users.find(ID), null)
+  t.strictSame(lines, [], 'no account has it')
+  t.match(await importUser({ email: EMAIL, passwordDigest: await passwords.hash(PASSWORD) }), { email: EMAIL }, 'others are not affected')
 })
 
 t.test('users.import takes a digest of another system where there is a function that verifies it', async t => {

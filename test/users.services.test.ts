@@ -5,6 +5,7 @@ import type { NewAccount, UserChange, UserListQuery } from '../types/index.ts'
 import { createApp, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
 import { listen } from './support/events.ts'
 import { createHost } from './support/host.ts'
+import { createMailApp } from './support/mail.ts'
 import { createPeopleApp } from './support/people.ts'
 import { countCalls, tapStorage } from './support/tapped-storage.ts'
 
@@ -264,4 +265,71 @@ t.test('I-09 an id that no database can hold is nobody\'s, for every service tha
     t.strictSame([await sessions.list(id), await sessions.end(id, 'x'), await sessions.end('x', id), await sessions.endAll(id)], [[], false, false, 0], JSON.stringify(id).slice(0, 20))
     t.strictSame([await users.find(id), await users.update(id, { name: 'x' }), await users.delete(id), await passwords.set(id, 'violet harbor 92 lantern')], [null, null, false, null])
   }
+})
+
+t.test('I-01 what a host hands to a service by mistake is refused by a code of ours or counts as nobody\'s, and never breaks it', async t => {
+  const { app: { accounts } } = await createMailApp(t)
+  const { id } = await accounts.users.create({ ...login, emailVerified: true })
+  const calls: Readonly<Record<string, (wrong: any) => Promise<unknown>>> = {
+    register: wrong => accounts.register(wrong),
+    login: wrong => accounts.login(wrong),
+    'login, an address': wrong => accounts.login({ email: wrong, password: PASSWORD }),
+    'login, a user name': wrong => accounts.login({ username: wrong, password: PASSWORD }),
+    'login, a password': wrong => accounts.login({ email: EMAIL, password: wrong }),
+    'sessions.begin': wrong => accounts.sessions.begin(wrong),
+    'sessions.begin, options': wrong => accounts.sessions.begin(id, wrong),
+    'sessions.begin, a moment': wrong => accounts.sessions.begin(id, { authenticatedAt: wrong }),
+    'sessions.begin, claims': wrong => accounts.sessions.begin(id, { claims: wrong }),
+    'sessions.list': wrong => accounts.sessions.list(wrong),
+    'sessions.end': wrong => accounts.sessions.end(wrong, wrong),
+    'sessions.endAll': wrong => accounts.sessions.endAll(wrong),
+    'sessions.endAll, options': wrong => accounts.sessions.endAll(id, wrong),
+    'sessions.endAll, except': wrong => accounts.sessions.endAll(id, { except: wrong }),
+    'passwords.change': wrong => accounts.passwords.change(wrong, { currentPassword: PASSWORD, newPassword: OTHER_PASSWORD }),
+    'passwords.change, both': wrong => accounts.passwords.change(id, wrong),
+    'passwords.change, the current one': wrong => accounts.passwords.change(id, { currentPassword: wrong, newPassword: OTHER_PASSWORD }),
+    'passwords.change, a new one': wrong => accounts.passwords.change(id, { currentPassword: PASSWORD, newPassword: wrong }),
+    'passwords.set': wrong => accounts.passwords.set(wrong, OTHER_PASSWORD),
+    'passwords.set, one': wrong => accounts.passwords.set(id, wrong),
+    'passwords.forgot': wrong => accounts.passwords.forgot(wrong),
+    'passwords.reset': wrong => accounts.passwords.reset(wrong, OTHER_PASSWORD),
+    'emails.verify': wrong => accounts.emails.verify(wrong),
+    'emails.resend': wrong => accounts.emails.resend(wrong),
+    'emails.change': wrong => accounts.emails.change(wrong, { email: 'new@example.com', password: PASSWORD }),
+    'emails.change, both': wrong => accounts.emails.change(id, wrong),
+    'emails.change, a password': wrong => accounts.emails.change(id, { email: 'new@example.com', password: wrong }),
+    'users.find': wrong => accounts.users.find(wrong),
+    'users.findByEmail': wrong => accounts.users.findByEmail(wrong),
+    'users.findByUsername': wrong => accounts.users.findByUsername(wrong),
+    'users.list': wrong => accounts.users.list(wrong),
+    'users.create': wrong => accounts.users.create(wrong),
+    'users.import': wrong => accounts.users.import(wrong),
+    'users.update': wrong => accounts.users.update(wrong, { name: 'Ada' }),
+    'users.update, a change': wrong => accounts.users.update(id, wrong),
+    'users.confirmEmail': wrong => accounts.users.confirmEmail(wrong, EMAIL),
+    'users.confirmEmail, an address': wrong => accounts.users.confirmEmail(id, wrong),
+    'users.delete': wrong => accounts.users.delete(wrong),
+    'users.export': wrong => accounts.users.export(wrong),
+    'users.announce': wrong => accounts.users.announce(wrong),
+    'personalTokens.list': wrong => accounts.personalTokens.list(wrong),
+    'personalTokens.create': wrong => accounts.personalTokens.create(wrong, { name: 'one', context: 'server' }),
+    'personalTokens.create, a token': wrong => accounts.personalTokens.create(id, wrong),
+    'personalTokens.update': wrong => accounts.personalTokens.update(wrong, wrong, { name: 'one' }),
+    'personalTokens.revoke': wrong => accounts.personalTokens.revoke(wrong, wrong),
+    'personalTokens.revokeAll': wrong => accounts.personalTokens.revokeAll(wrong),
+    'personalTokens.rotate': wrong => accounts.personalTokens.rotate(wrong, wrong),
+    'personalTokens.rotate, options': wrong => accounts.personalTokens.rotate(id, 'none', wrong),
+    'personalTokens.rotate, an overlap': wrong => accounts.personalTokens.rotate(id, 'none', { overlap: wrong }),
+    'owner.claim': wrong => accounts.owner.claim(wrong)
+  }
+  const texts = ['login', 'login, an address', 'login, a password', 'passwords.forgot', 'passwords.reset', 'emails.verify', 'emails.resend', 'emails.change, both', 'users.findByEmail', 'users.findByUsername', 'passwords.change, both', 'passwords.change, the current one', 'passwords.change, a new one']
+  for (const [title, call] of Object.entries(calls)) {
+    for (const wrong of [undefined, null, 7, {}, [], () => {}]) {
+      const code = await call(wrong).then(() => 'done', (error: { code?: string }) => String(error.code))
+      const what = `${title} ${String(JSON.stringify(wrong) ?? typeof wrong)}: ${code}`
+      t.ok(code === 'done' || (code.startsWith('FST_ACCOUNTS_') && code !== 'FST_ACCOUNTS_STORAGE_UNAVAILABLE'), what)
+      if (texts.includes(title)) t.equal(code, 'FST_ACCOUNTS_INPUT_INVALID', what)
+    }
+  }
+  t.match(await accounts.login(login), { user: { id, name: null } }, 'and nothing has changed')
 })

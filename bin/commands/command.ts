@@ -6,6 +6,7 @@ export const OPTIONS = {
   schema: { type: 'string' },
   'table-prefix': { type: 'string' },
   redis: { type: 'string' },
+  'redis-prefix': { type: 'string' },
   email: { type: 'string' },
   username: { type: 'string' },
   name: { type: 'string' },

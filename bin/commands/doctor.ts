@@ -40,7 +40,7 @@ async function judge ({ accounts }: FastifyInstance, url: string | undefined): P
   return examine(facts, url === undefined ? null : await probe(url, facts.routesPath, new URL(facts.appUrl).origin))
 }
 
-const describe = ({ code, severity, what, cure }: Finding) => `${severity.padEnd(7)}  ${code}: ${oneLine(what)}\n         ${cure}`
+const describe = ({ code, severity, what, cure }: Finding) => `${severity.padEnd(7)}  ${code}: ${oneLine(what)}\n         ${oneLine(cure)}`
 
 /** A line of its own may look like a finding of its own. */
 const oneLine = (text: string) => text.replaceAll('\n', ' ')

@@ -6,6 +6,9 @@ import { failure } from './command.ts'
 /** What a file must export for `withServer`, for the usage. */
 export const SERVER_FILE = 'FILE exports the server, or a function that makes it, as default, "app" or "build"'
 
+/** What a file must do that both runs as a program and is loaded. */
+export const HOW_TO_EXPORT = 'export the function that makes the server ("export async function build"), and listen only if the file is the program: "if (process.argv[1] === import.meta.filename)", in CommonJS "if (require.main === module)"'
+
 /** Do something with the server that a file exports: started as it starts by itself, but for listening, and closed again. */
 export async function withServer<Result> (file: string, work: (app: FastifyInstance) => Promise<Result>): Promise<Result> {
   const app = await load(file)
@@ -19,14 +22,23 @@ export async function withServer<Result> (file: string, work: (app: FastifyInsta
 }
 
 async function load (file: string): Promise<FastifyInstance> {
+  const app = await make(file).catch((error: unknown) => { throw explain(error, file) })
+  if (!isServer(app)) throw failure(`${file} exports no Fastify server as default, "app" or "build": ${HOW_TO_EXPORT}.`)
+  return app
+}
+
+async function make (file: string): Promise<unknown> {
   const exported = await import(pathToFileURL(resolve(file)).href) as { default?: unknown, app?: unknown, build?: unknown }
   const found = [exported.default, exported.app, exported.build].find(one => isServer(one) || typeof one === 'function')
-  const app: unknown = typeof found === 'function' ? await found() : found
-  return isServer(app) ? app : failNoServer(file)
+  return typeof found === 'function' ? await found() : found
 }
 
 const isServer = (value: unknown): value is FastifyInstance => typeof value === 'object' && value !== null && 'hasDecorator' in value
 
-function failNoServer (file: string): never {
-  throw failure(`${file} exports no Fastify server as default, "app" or "build".`)
+/** The same, with a cure where we know one. */
+function explain (error: unknown, file: string): unknown {
+  const { code, message } = (error ?? {}) as { code?: unknown, message?: unknown }
+  if (code === 'EADDRINUSE') return failure(`${file} listens when it is loaded, where something listens already (${String(message)}): ${HOW_TO_EXPORT}.`)
+  if (code === 'ERR_UNKNOWN_FILE_EXTENSION' && /"\.[cm]?tsx?"/.test(String(message))) return failure(`${String(message)}: compile it first, and name the .js file.`)
+  return error
 }

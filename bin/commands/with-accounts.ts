@@ -4,7 +4,7 @@ import { closeStorage } from '../../lib/storage.ts'
 import type { Accounts, Storage, User } from '../../types/index.ts'
 import { failure, usageError, type Options } from './command.ts'
 import { withServer } from './load-server.ts'
-import { openAll, openDatabase } from './storage.ts'
+import { openAll, openDatabase, type SessionsIn } from './storage.ts'
 
 /**
  * Do something through the plugin's own services, so that every rule and every event is that of the server: of the one
@@ -18,8 +18,9 @@ export async function withAccounts<Result> (options: Options, work: (accounts: A
 }
 
 /** The same on a database and what is kept beside it: for what ends sessions. */
-export async function withSessions<Result> (options: Options, work: (accounts: Accounts) => Promise<Result>): Promise<Result> {
-  return await withStorage(await openAll(options), work)
+export async function withSessions<Result> (options: Options, work: (accounts: Accounts, sessionsIn: SessionsIn) => Promise<Result>): Promise<Result> {
+  const { storage, sessionsIn } = await openAll(options)
+  return await withStorage(storage, async accounts => await work(accounts, sessionsIn))
 }
 
 async function withStorage<Result> (storage: Storage, work: (accounts: Accounts) => Promise<Result>): Promise<Result> {
@@ -40,8 +41,14 @@ async function withStorage<Result> (storage: Storage, work: (accounts: Accounts)
 /** The user whom an operator means: by id, which nobody can choose for themselves, else by address or user name. */
 export async function requireUser ({ users }: Accounts, who: string): Promise<User> {
   const user = await users.find(who) ?? (who.includes('@') ? await findByEmail(users, who) : await users.findByUsername(who))
-  if (user === null) throw failure(`There is no user ${JSON.stringify(who)}.`)
+  if (user === null) throw failure(`There is no user ${JSON.stringify(who)}${await isNobodyThere(users) ? ', nor any other. Is this the right database? Users in a table of your own are not seen here.' : '.'}`)
   return user
+}
+
+/** As in a file that was made by this very start, since a path leads elsewhere from here. */
+async function isNobodyThere (users: Accounts['users']): Promise<boolean> {
+  // Not every store of a host's can list.
+  return await users.list({ limit: 1 }).then(({ users: [first] }) => first === undefined, () => false)
 }
 
 /** What is no address is nobody's. */

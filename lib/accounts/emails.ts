@@ -7,7 +7,7 @@ import { isId } from '../shape.ts'
 import type { AccountsDependencies } from './dependencies.ts'
 import { emailKey, parseEmail } from './identifiers.ts'
 import { consume, findLink } from './recovery.ts'
-import { readText } from './shapes.ts'
+import { readEmailChange, readText } from './shapes.ts'
 
 export interface Emails {
   /**
@@ -81,10 +81,11 @@ export function createEmails ({ storage, passwords, throttle, oneTimeTokens, pos
       }
     },
 
-    async change (userId, { email, password }, request) {
-      const { text, key } = parseEmail(readText(email))
+    async change (userId, given, request) {
+      const { email, password } = readEmailChange(given)
+      const { text, key } = parseEmail(email)
       const user = isId(userId) ? await storage.users.find(userId) : null
-      const fits = await throttle.prove(userId, user, async () => await passwords.verify(user?.passwordDigest ?? null, readText(password)), request)
+      const fits = await throttle.prove(userId, user, async () => await passwords.verify(user?.passwordDigest ?? null, password), request)
       if (!fits || user === null) throw new FST_ACCOUNTS_PASSWORD_WRONG()
       if (!await throttle.allow(throttle.bucketOf('change', { email }, user, request))) return
       const owner = await storage.users.findByEmail(key)

@@ -17,15 +17,15 @@ export type ImportUser = (account: ImportedAccount, context?: ServiceContext) =>
 const MAX_DIGEST_LENGTH = 1024
 
 export function createImport ({ storage, passwords, hooks }: Pick<AccountsDependencies, 'storage' | 'passwords' | 'hooks'>): ImportUser {
-  function checkDigest (digest: string): void {
+  async function checkDigest (digest: string): Promise<void> {
     const isText = digest.length <= MAX_DIGEST_LENGTH && digest.isWellFormed() && !digest.includes('\0')
-    if (!isText || !passwords.canVerify(digest)) throw new FST_ACCOUNTS_INPUT_INVALID('account/passwordDigest is of no kind that can be verified here')
+    if (!isText || !await passwords.canVerify(digest)) throw new FST_ACCOUNTS_INPUT_INVALID('account/passwordDigest is of no kind that can be verified here')
   }
 
   return async function importUser (account, { request = null } = {}) {
     const { id = randomId(), passwordDigest = null, disabled = false, createdAt = new Date(now()), ...profile } = readImportedAccount(account)
     if (!isId(id) || id === SHARED_ID) throw new FST_ACCOUNTS_INPUT_INVALID('account/id can be nobody\'s')
-    if (passwordDigest !== null) checkDigest(passwordDigest)
+    if (passwordDigest !== null) await checkDigest(passwordDigest)
     const newUser = { id, ...readProfile(profile, storage.users), passwordDigest, createdAt: toDate(createdAt) }
     const user = await storage.atomically(async ({ users }) => await (disabled ? insertDisabled : insert)(users, newUser))
     hooks.record('account.registered', { userId: user.id, reason: 'imported', request })

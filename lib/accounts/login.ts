@@ -5,12 +5,14 @@ import { toUser } from '../sessions/records.ts'
 import type { Issued, SessionTraits } from '../sessions/sign-in.ts'
 import type { AccountsDependencies } from './dependencies.ts'
 import type { Proof } from './proof.ts'
+import { readLogin } from './shapes.ts'
 
 export type Login = (input: LoginInput, request: FastifyRequest | null) => Promise<Issued>
 
 /** Check a password and begin a session. */
 export function createLogin ({ hooks }: Pick<AccountsDependencies, 'hooks'>, { prove, upgrade }: Proof, begin: Begin): Login {
-  return async function login (input, request) {
+  return async function login (given, request) {
+    const input = readLogin(given)
     const user = await prove(input, request)
     const issued = await begin(user, request, { remember: input.remember ?? true })
     await upgrade(user, input.password)

@@ -8,7 +8,7 @@ import type { Issued, SessionTraits } from '../sessions/sign-in.ts'
 import { isId } from '../shape.ts'
 import { endsTokens, endTokens } from '../personal-tokens/endings.ts'
 import type { AccountsDependencies } from './dependencies.ts'
-import { readNewPassword } from './shapes.ts'
+import { readNewPassword, readPasswordChange } from './shapes.ts'
 
 interface PasswordChange { readonly currentPassword: string, readonly newPassword: string }
 export type ChangePassword = (userId: string, passwords: PasswordChange, request: FastifyRequest | null) => Promise<Issued>
@@ -50,6 +50,8 @@ export function createPasswordChanges ({ settings, storage, passwords, tokenEndi
     return done
   }
 
+  const find = async (userId: string) => isId(userId) ? await storage.users.find(userId) : null
+
   const check = (password: string, user: UserRecord | null) => passwords.check(password, [user?.email ?? '', user?.username ?? '', user?.name ?? ''])
 
   /** The new session is to the client what the old one was. */
@@ -61,8 +63,9 @@ export function createPasswordChanges ({ settings, storage, passwords, tokenEndi
   }
 
   return {
-    async change (userId, { currentPassword, newPassword }, request) {
-      const user = await storage.users.find(userId)
+    async change (userId, given, request) {
+      const { currentPassword, newPassword } = readPasswordChange(given)
+      const user = await find(userId)
       check(newPassword, user)
       const fits = await throttle.prove(userId, user, async () => await passwords.verify(user?.passwordDigest ?? null, currentPassword), request)
       if (!fits || user === null) throw new FST_ACCOUNTS_PASSWORD_WRONG()
@@ -78,15 +81,14 @@ export function createPasswordChanges ({ settings, storage, passwords, tokenEndi
     },
 
     async set (userId, newPassword, request) {
-      const find = async () => isId(userId) ? await storage.users.find(userId) : null
-      let user = await find()
+      let user = await find(userId)
       if (user === null) return null
       check(readNewPassword(newPassword), user)
       const digest = await passwords.hash(newPassword)
       for (let attempt = 0; attempt < MAX_ATTEMPTS && user !== null; attempt++) {
         const done = await replace(user, digest, 'reset', null, request)
         if (done !== null) return toUser(done.changed)
-        user = await find()
+        user = await find(userId)
       }
       if (user === null) return null
       throw new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: 'the account changes faster than its password can be set' })

@@ -20,7 +20,7 @@ import type { OwnerProof } from './owner-proof.ts'
 import type { PasswordChanges } from './password.ts'
 import type { Recovery } from './recovery.ts'
 import type { Register } from './register.ts'
-import { readOwnerProof } from './shapes.ts'
+import { readEndOptions, readOwnerProof, readRotateOptions } from './shapes.ts'
 import type { Users } from './users.ts'
 import type { Vouch } from './vouch.ts'
 
@@ -68,7 +68,10 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
         return sessions.filter(session => session.epoch === user?.epoch).map(session => toListedSession(session, currentId))
       },
       end: async (userId, sessionId, { request = null } = {}) => isId(userId) && isId(sessionId) && await signOut.end(userId, sessionId, 'ended-by-host', request),
-      endAll: async (userId, { except } = {}, { request = null } = {}) => isId(userId) ? await signOut.endAll(userId, 'ended-by-host', { except, request }) : 0
+      endAll: async (userId, options = {}, { request = null } = {}) => {
+        const { except } = readEndOptions(options)
+        return isId(userId) ? await signOut.endAll(userId, 'ended-by-host', { except, request }) : 0
+      }
     },
     passwords: {
       change: async (userId, passwords, context = {}) => toSignedIn(await browser.admit(context, async request => await passwordChanges.change(userId, passwords, request))),
@@ -100,7 +103,7 @@ export function createServices ({ storage, signOut, hooks }: AccountsDependencie
       update: async (userId, id, change, { request = null } = {}) => await switchedOn(personalTokens).update(userId, id, change, request),
       revoke: async (userId, id, { request = null } = {}) => await switchedOn(personalTokens).revoke(userId, id, request),
       revokeAll: async (userId, { request = null } = {}) => await switchedOn(personalTokens).revokeAll(userId, request),
-      rotate: async (userId, id, { overlap } = {}, { request = null } = {}) => await switchedOn(personalTokens).rotate(userId, id, overlap, request)
+      rotate: async (userId, id, options = {}, { request = null } = {}) => await switchedOn(personalTokens).rotate(userId, id, readRotateOptions(options).overlap, request)
     },
     owner: {
       isClaimed: async () => await first(owner).isClaimed(),

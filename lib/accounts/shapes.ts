@@ -21,6 +21,17 @@ export const readImportedAccount = createShape('account', Type.Object({
   // JSON has no dates.
   createdAt: Type.Optional(Type.Unknown())
 }, closed))
+/** A form has more members than these, and they do no harm. */
+export const readLogin = createShape('login', Type.Intersect([
+  Type.Union([Type.Object({ email: Text }), Type.Object({ username: Text })]),
+  Type.Object({ password: Text, remember: Type.Optional(Type.Boolean()) })
+]))
+/** What they hold is for the duty to say. */
+export const readSignInOptions = createShape('options', Type.Object({ remember: Type.Optional(Type.Boolean()), authenticatedAt: Type.Optional(Type.Unknown()), claims: Type.Optional(Type.Unknown()) }, closed))
+export const readEndOptions = createShape('options', Type.Object({ except: Type.Optional(Text) }, closed))
+export const readRotateOptions = createShape('options', Type.Object({ overlap: Type.Optional(Type.Union([Text, Type.Number()])) }, closed))
+export const readPasswordChange = createShape('passwords', Type.Object({ currentPassword: Text, newPassword: Text }, closed))
+export const readEmailChange = createShape('change', Type.Object({ email: Text, password: Text }, closed))
 export const readUserChange = createShape('change', Type.Object({
   name: Type.Optional(Type.Union([Text, Type.Null()])),
   roles: Type.Optional(Roles),

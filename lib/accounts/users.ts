@@ -10,7 +10,7 @@ import type { AccountsDependencies } from './dependencies.ts'
 import { checkName, loginKey, parseEmail } from './identifiers.ts'
 import { insert, type Prepare } from './new-account.ts'
 import { checkRoles } from './roles.ts'
-import { readNewAccount, readUserChange } from './shapes.ts'
+import { readNewAccount, readText, readUserChange } from './shapes.ts'
 
 /** `unlessOwner`: refuse, in the very statement of the change, to touch an owner. */
 interface UpdateContext extends ServiceContext { readonly unlessOwner?: boolean }
@@ -78,9 +78,9 @@ export function createUsers ({ storage, passwords, throttle, changes, signOut, t
     announce,
     delete: remove,
     find: async id => shown(isId(id) ? await storage.users.find(id) : null),
-    findByEmail: async email => shown(await storage.users.findByEmail(parseEmail(email).key)),
+    findByEmail: async email => shown(await storage.users.findByEmail(parseEmail(readText(email)).key)),
     async findByUsername (username) {
-      const found = loginKey({ username })
+      const found = loginKey({ username: readText(username) })
       return shown(found === null ? null : await storage.users.findByUsername?.(found.key) ?? null)
     },
     async create (account, { request = null } = {}) {

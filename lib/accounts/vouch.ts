@@ -7,6 +7,7 @@ import { isId } from '../shape.ts'
 import type { Issued } from '../sessions/sign-in.ts'
 import type { AccountsDependencies } from './dependencies.ts'
 import type { Begin } from './login.ts'
+import { readSignInOptions } from './shapes.ts'
 
 /**
  * Begin a session of a user for whom the host vouches: it has authenticated them itself.
@@ -18,8 +19,9 @@ import type { Begin } from './login.ts'
 export type Vouch = (userId: string, options: SignInOptions, request: FastifyRequest | null) => Promise<Issued>
 
 export function createVouch ({ storage, hooks }: Pick<AccountsDependencies, 'storage' | 'hooks'>, begin: Begin): Vouch {
-  return async function vouch (userId, { remember = true, authenticatedAt = new Date(now()), claims }, request) {
+  return async function vouch (userId, options, request) {
     refuseTokens(request)
+    const { remember = true, authenticatedAt = new Date(now()), claims } = readSignInOptions(options)
     // A typing error must not pass for a proof of this moment.
     if (!(authenticatedAt instanceof Date && authenticatedAt.getTime() >= 0)) throw new FST_ACCOUNTS_INPUT_INVALID('authenticatedAt must be a Date since 1970')
     const user = isId(userId) ? await storage.users.find(userId) : null

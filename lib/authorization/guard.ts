@@ -91,6 +91,8 @@ function noteRefused (credentials: readonly Credential[], reason: PolicyDenial, 
 
 /** Which of two was meant is not for us to guess, and a proxy before us may have judged the other. Those that are switched off are not looked at. */
 function refuseSeveral (enabled: readonly Credential[], request: FastifyRequest): void {
+  // All kinds but the cookie come in this header.
+  if (request.headers.authorization === undefined) return
   let found = false
   for (const credential of enabled) {
     if (!credential.isPresent(request)) continue

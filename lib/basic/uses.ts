@@ -1,8 +1,8 @@
-import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import type { BasicUseRecord, BasicUseStore } from '../../types/storage.ts'
 import { createBatch } from '../batch.ts'
 import { now } from '../clock.ts'
+import { clientAddress } from '../requests/client.ts'
 
 /** Notes who uses HTTP Basic where, and writes it in batches; a failure never concerns a request. */
 export interface BasicUses {
@@ -25,12 +25,12 @@ export function createBasicUses (store: BasicUseStore): BasicUses {
   )
   return {
     note (userId, request) {
-      const { method, ip, routeOptions: { url: route = '(not found)' } } = request
+      const { method, routeOptions: { url: route = '(not found)' } } = request
       const id = JSON.stringify([userId, method, route])
       const found = batch.get(id)
       const use = found ?? { userId, method, route, lastUsedAt: new Date(now()), lastUsedAddress: null }
       use.lastUsedAt = new Date(now())
-      use.lastUsedAddress = isIP(ip) === 0 ? null : ip
+      use.lastUsedAddress = clientAddress(request)
       if (found === undefined) batch.add(id, use)
       return found === undefined && batch.inFlight(id) === undefined
     },

@@ -7,7 +7,7 @@ import { given } from './given.ts'
 import { createMailer, readMailOptions, readSmtp } from './mail.ts'
 import { readPasswords, requireBcrypt } from './passwords.ts'
 import { createReader, type Environment, type Reader } from './reader.ts'
-import { isRedisUrl, openWithRedis, REDIS_FORMAT } from './redis.ts'
+import { isRedisUrl, openWithRedis, REDIS_FORMAT, type RedisTarget } from './redis.ts'
 import { readClaims, readLifetimes, readSecrets } from './tokens.ts'
 
 /**
@@ -27,7 +27,7 @@ export async function optionsFromEnv (env: Environment): Promise<AccountsOptions
   const mail = readMailOptions(read)
   const smtp = readSmtp(read)
   const database = readDatabase(read)
-  const redisUrl = readRedis(read)
+  const redis = readRedis(read)
   read.finish()
 
   if (passwords !== undefined) await requireBcrypt(passwords, read)
@@ -35,7 +35,7 @@ export async function optionsFromEnv (env: Environment): Promise<AccountsOptions
   read.finish()
 
   try {
-    return { ...application, ...options, ...given({ passwords, basic, mailer, mail: mailer && mail }), secrets, storage: await openWithRedis(database!, redisUrl), ...(redisUrl === undefined ? {} : { rateLimit: { shared: true } }) }
+    return { ...application, ...options, ...given({ passwords, basic, mailer, mail: mailer && mail }), secrets, storage: await openWithRedis(database!, redis), ...(redis === undefined ? {} : { rateLimit: { shared: true } }) }
   } catch (error) {
     await mailer?.close?.()
     throw error
@@ -69,7 +69,8 @@ function readDatabase (read: Reader): Database | undefined {
   return parseDatabase(text) ?? read.refuse('DATABASE_URL', DATABASE_FORMAT)
 }
 
-function readRedis (read: Reader): string | undefined {
+function readRedis (read: Reader): RedisTarget | undefined {
   const url = read.text('REDIS_URL')
-  return url === undefined || isRedisUrl(url) ? url : read.refuse('REDIS_URL', REDIS_FORMAT)
+  if (url === undefined) return undefined
+  return isRedisUrl(url) ? { url } : read.refuse('REDIS_URL', REDIS_FORMAT)
 }

@@ -45,7 +45,7 @@ export async function createBcrypt ({ algorithm, rounds, legacy }: Pick<Password
     try {
       return await library()
     } catch (cause) {
-      throw new FST_ACCOUNTS_PASSWORD_UNVERIFIABLE({ cause })
+      throw new FST_ACCOUNTS_PASSWORD_UNVERIFIABLE({ cause: new TypeError(`a bcrypt digest ${CURE}`, { cause }) })
     }
   }
 
@@ -59,6 +59,7 @@ export async function createBcrypt ({ algorithm, rounds, legacy }: Pick<Password
       const rounds = parseBcrypt(digest)
       return rounds === null ? null : bcryptCosts(rounds)
     },
+    load: requireLibrary,
     async prepare (costs) {
       try {
         return (await requireLibrary()).expectedMs(Number(costs.slice(bcryptCosts('').length)))

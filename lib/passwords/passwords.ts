@@ -27,8 +27,11 @@ export interface Passwords {
    * @throws {FST_ACCOUNTS_PASSWORD_UNVERIFIABLE}
    */
   verify (digest: string | null, password: string, isDisabled?: boolean): Promise<boolean>
-  /** Whether a digest is of a kind that we know, within its bounds. */
-  canVerify (digest: string): boolean
+  /**
+   * Whether a digest is of a kind that we know, within its bounds.
+   * @throws {FST_ACCOUNTS_PASSWORD_UNVERIFIABLE} it is, and what verifies it is not installed
+   */
+  canVerify (digest: string): Promise<boolean>
   /** Whether a digest is of another kind or costs than the options say, so that it should be made anew while the password is known. */
   isOutdated (digest: string): boolean
   /** Hashes that are being made or verified, and those that wait for their turn. */
@@ -90,7 +93,11 @@ export async function createPasswords (settings: PasswordSettings, { argon2id, b
       else await refusal.due
       return fits
     },
-    canVerify: digest => schemeOf(digest) !== undefined,
+    async canVerify (digest) {
+      const scheme = schemeOf(digest)
+      await scheme?.load?.()
+      return scheme !== undefined
+    },
     isOutdated: digest => current.costsOf(digest) !== costs,
     load: queue.load,
     close: queue.close

@@ -5,6 +5,8 @@ import { parsePhc } from './phc.ts'
 export interface Scheme {
   /** A name for what it costs to verify a digest of this kind; `null` for any other text, and for costs out of bounds. */
   costsOf (digest: string): string | null
+  /** Load what verifies digests of this kind. Left out: it is there. @throws {FST_ACCOUNTS_PASSWORD_UNVERIFIABLE} */
+  load? (): Promise<unknown>
   /**
    * Get ready for digests of these costs: what a verification should take, in milliseconds. Left out: who knows.
    * @throws {FST_ACCOUNTS_PASSWORD_UNVERIFIABLE}

@@ -1,7 +1,7 @@
-import { isIP } from 'node:net'
 import type { PersonalTokenStore } from '../../types/storage.ts'
 import { createBatch } from '../batch.ts'
 import { now } from '../clock.ts'
+import { plainAddress } from '../requests/network.ts'
 
 /** Notes when and from where tokens were used, and writes it in batches; a failure never concerns a request. */
 export interface Uses {
@@ -16,7 +16,7 @@ interface Use { at: number, ip: string }
 
 export function createUses (store: Pick<PersonalTokenStore, 'touch'>): Uses {
   const batch = createBatch<Use>(
-    async uses => await store.touch(uses.map(([id, { at, ip }]) => ({ id, lastUsedAt: new Date(at), lastUsedAddress: isIP(ip) === 0 ? null : ip }))),
+    async uses => await store.touch(uses.map(([id, { at, ip }]) => ({ id, lastUsedAt: new Date(at), lastUsedAddress: plainAddress(ip) }))),
     // The newer use is all that is asked for.
     () => {}
   )

@@ -1,9 +1,9 @@
-import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
+import { plainAddress } from './network.ts'
 
 /** The client's address under the host's `trustProxy`, or `null`: what a proxy header claims need not be an address. */
 export function clientAddress (request: FastifyRequest): string | null {
-  return isIP(request.ip) === 0 ? null : request.ip
+  return plainAddress(request.ip)
 }
 
 /** The user agent, cut to what is worth keeping. */

@@ -18,6 +18,13 @@ export function networkOf (address: string | undefined): string | null {
   return mappedIn(groups) ?? `${groups.slice(0, 4).map(group => group.toString(16)).join(':')}::/64`
 }
 
+/** An address as it is shown and kept: an IPv4 address that is mapped into IPv6, as servers on `::` see it, is itself. `null` for what is no address. */
+export function plainAddress (address: string): string | null {
+  const family = isIP(address)
+  if (family === 0) return null
+  return family === 4 ? address : mappedIn(groupsOf(address)) ?? address
+}
+
 /** The IPv4 address that is mapped into the eight groups of an IPv6 one; `null`: none is. */
 export function mappedIn (groups: readonly number[]): string | null {
   if (groups[5] !== 0xffff || groups.slice(0, 5).some(group => group !== 0)) return null

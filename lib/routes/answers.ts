@@ -27,7 +27,8 @@ export function answerError (hooks: Hooks, thrown: unknown, request: FastifyRequ
 export function tellError (hooks: Hooks, thrown: unknown, request: FastifyRequest): Answerable {
   const error = toAnswerable(thrown)
   hooks.refused(error, request)
-  if (error.statusCode >= 500) request.log.error({ err: thrown }, 'an accounts route failed')
+  // An outage fails many requests, and `outages.ts` has said so, and why.
+  if (error.statusCode >= 500 && error.code !== 'FST_ACCOUNTS_STORAGE_UNAVAILABLE') request.log.error({ err: thrown }, 'an accounts route failed')
   else request.log.info({ err: error }, error.message)
   return error
 }
