@@ -231,7 +231,8 @@ t.test('from the environment: the example starts from a filled in .env.example a
     writeFileSync(join(at, '.env'), env)
     return spawn(process.execPath, ['--env-file=.env', 'server.js'], { cwd: at, env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'pipe'] })
   }
-  const empty = start(template)
+  t.match(await text(start(template).stderr), /Correct the environment:\n {2}JWT_AUTH_TOKEN_SECRET is set, but empty.*\n {4}at /)
+  const empty = start(template.replace(/^# ((?:JWT_REFRESH|TOKEN_HASH)\w+=)/gm, '$1'))
   t.match(await text(empty.stderr), /Correct the environment:\n {2}JWT_AUTH_TOKEN_SECRET is set, but empty.*\n {2}JWT_REFRESH_TOKEN_SECRET .*\n {2}TOKEN_HASH_SECRET /)
 
   const server = start(template.replace(/^(\w+_SECRET)=$/gm, (_line, name: string) => `${name}=${randomBytes(48).toString('base64url')}`))

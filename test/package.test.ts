@@ -41,7 +41,12 @@ await app.close()
 
 t.test('the packed package holds the build, its documents and nothing else', async t => {
   const paths = packed.files.map(file => file.path)
-  t.strictSame(paths.filter(path => !path.startsWith('dist/')).sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
+  t.strictSame(paths.filter(path => !/^(dist|docs|examples|types)\//.test(path)).sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
+  // What the README leads to. By their endings, so that no secret or database that an example has made is published.
+  t.strictSame(paths.filter(path => path.startsWith('docs/') && !/^docs\/([\w-]+\.md|images\/[\w-]+\.svg)$/.test(path)), [])
+  t.strictSame(paths.filter(path => path.startsWith('examples/') && !/^examples\/[\w-]+\/([\w-]+\/)*[\w.-]*\.(css|env\.example|eta|html|js|md|svg|txt)$/.test(path)), [])
+  t.strictSame(paths.filter(path => path.startsWith('types/') && !/^types\/[\w-]+\.ts$/.test(path)), [])
+  for (const [, target] of readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/\]\(((?:docs|types|examples)\/[\w-]+\.(?:md|ts))/g)) t.ok(paths.includes(target!), target!)
   t.strictSame(paths.filter(path => path.startsWith('dist/') && !/^dist\/(lib|types|bin)\/.*\.(js|d\.ts)$/.test(path)), [])
 })
 
