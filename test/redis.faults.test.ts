@@ -47,6 +47,15 @@ async function startServer (t: Test, settings?: Record<string, string>): Promise
 const login = async (browser: Client, password = PASSWORD) => (await browser.post('/auth/login', { email: EMAIL, password })).statusCode
 const isIn = async (browser: Client) => (await browser.copy().get('/private')).statusCode === 200
 
+/** Those that send commands, but for what is told of changes and for `redis` itself. */
+async function connectionsOf (redis: Redis): Promise<string[]> {
+  const own = String(await redis.client('ID'))
+  const lines = String(await redis.client('LIST')).split('\n').filter(line => / sub=0 /.test(line) && !/ flags=\w*[MS]/.test(line))
+  return lines.map(line => /^id=(\d+)/.exec(line)![1]!).filter(id => id !== own)
+}
+
+const countOpened = async (redis: Redis) => Number(/total_connections_received:(\d+)/.exec(await redis.info('stats'))![1])
+
 const server = await startServer(t)
 
 const SILENCES: ReadonlyArray<readonly [string, (isSilent: boolean) => void]> = [
@@ -93,21 +102,46 @@ t.test('V-01 F-02 a connection that nobody hears of any more is given up for ano
   t.comment(`well again after ${(await until(async () => await isIn(ada), RECOVERY_MS)).toFixed(0)} ms`)
 })
 
-t.test('F-09 a server that only reads: what writes is 503, what reads is answered, and no connection is dropped for each refusal', async t => {
+t.test('F-09 a server that only reads: what writes is 503, and what reads keeps its connection', async t => {
   const { redis, signedUp } = await createSubject(t, server.url)
   const ada = await signedUp(EMAIL)
-  const connections = async () => Number(/total_connections_received:(\d+)/.exec(await redis.info('stats'))![1])
   await redis.replicaof('127.0.0.1', 1)
-  const before = await connections()
+  const before = await connectionsOf(redis)
+  t.ok(before.length > 0)
+  const opened = await countOpened(redis)
   for (let round = 0; round < 20; round++) {
     const [refused, read] = await Promise.all([ada.copy().post('/auth/logout'), ada.copy().get('/private')])
     checkUnavailable(t, refused, 'a logout')
     t.equal(read.statusCode, 200, 'a guard')
   }
-  const opened = await connections() - before
-  t.ok(opened > 0 && opened < 10, `${opened} connections`)
+  const after = await connectionsOf(redis)
+  t.strictSame(before.filter(id => !after.includes(id)), [], 'none was dropped')
+  // To look for a primary once a second, and to be told of changes.
+  t.ok(await countOpened(redis) - opened < 10, `${await countOpened(redis) - opened} were opened`)
   await redis.replicaof('NO', 'ONE')
   await until(async () => (await ada.copy().post('/auth/logout')).statusCode === 204, RECOVERY_MS)
+})
+
+t.test('F-09 the address leads to a new primary, and the old one stays as its replica: it is followed, and who only reads notices nothing', async t => {
+  const [old, next] = [await startServer(t, { 'repl-diskless-sync-delay': '0' }), await startServer(t)]
+  const { redis, signedUp } = await createSubject(t, old.proxy.url)
+  const successor = openRedis(t, next.url).client
+  await successor.replicaof('127.0.0.1', new URL(old.url).port)
+  await until(async () => String(await successor.info('replication')).includes('master_link_status:up'), RECOVERY_MS)
+  const [ada, grace] = [await signedUp(EMAIL), await signedUp('grace@example.com')]
+  await redis.wait(1, RECOVERY_MS)
+  const direct = openRedis(t, old.url).client
+  await successor.replicaof('NO', 'ONE')
+  await direct.replicaof('127.0.0.1', new URL(next.url).port)
+  checkUnavailable(t, await ada.copy().post('/auth/logout'), 'where the name does not lead there yet')
+  old.proxy.lead(next.url)
+  const ms = await until(async () => {
+    t.ok(await isIn(grace))
+    return (await ada.copy().post('/auth/logout')).statusCode === 204
+  }, RECOVERY_MS)
+  t.notOk(await isIn(ada))
+  t.ok(await isIn(grace))
+  t.comment(`after ${ms.toFixed(0)} ms`)
 })
 
 t.test('F-01 a server that is gone: 503; back without what it kept, all sign in again', async t => {

@@ -11,6 +11,7 @@ const NOTIFICATION = 'A'.charCodeAt(0)
  * @property {() => number} count connections that the client has open
  * @property {() => number} bytes that have come from clients
  * @property {() => void} cut every connection, now
+ * @property {(url: string) => void} lead new connections to another server, as a name does that was given to it
  * @property {(isRefused: boolean) => void} refuse new connections
  * @property {(isFrozen: boolean) => void} freeze hold all bytes of both ways back, and tell nobody
  * @property {() => void} abandon let no more bytes through on the connections that there are, ever, and tell nobody
@@ -27,10 +28,9 @@ const NOTIFICATION = 'A'.charCodeAt(0)
  * @returns {Promise<TcpProxy>}
  */
 export async function startTcpProxy (target) {
-  const { port, hostname, protocol } = new URL(target)
-  const speaksPostgres = protocol.startsWith('postgres')
+  const speaksPostgres = target.startsWith('postgres')
   const links = new Set()
-  const state = { isRefused: false, isFrozen: false, milliseconds: 0, jitter: 0, dropsNotifications: false, pattern: null, when: '', hasLost: false, bytes: 0 }
+  const state = { target, isRefused: false, isFrozen: false, milliseconds: 0, jitter: 0, dropsNotifications: false, pattern: null, when: '', hasLost: false, bytes: 0 }
 
   const server = createServer({ noDelay: true }, (client) => {
     if (state.isRefused) return reset(client)
@@ -43,6 +43,7 @@ export async function startTcpProxy (target) {
       for (const socket of [client, upstream]) socket.destroy()
     }
     for (const socket of [client, upstream]) socket.on('error', () => pass(link, end)).on('close', () => pass(link, end))
+    const { port, hostname } = new URL(state.target)
     pass(link, () => upstream.connect({ port: Number(port), host: hostname }))
     client.on('data', (bytes) => pass(link, () => {
       state.bytes += bytes.length
@@ -97,6 +98,7 @@ export async function startTcpProxy (target) {
     count: () => [...links].filter(({ client }) => !client.destroyed).length,
     bytes: () => state.bytes,
     cut,
+    lead: (url) => { state.target = url },
     refuse: (isRefused) => { state.isRefused = isRefused },
     freeze (isFrozen) {
       state.isFrozen = isFrozen

@@ -1,4 +1,3 @@
-import { monotonic } from '../../clock.ts'
 import { randomFraction } from '../../random.ts'
 
 /** Under the boundary's second, so that whoever waits is told the cause. */
@@ -14,12 +13,10 @@ const LONGEST_PAUSE_MS = 1000
 /** Not all processes at once. */
 const retry = (attempt: number) => randomFraction() * Math.min(50 * 2 ** attempt, LONGEST_PAUSE_MS)
 
-/** Reconnecting loses what is under way on that connection: not at each of many refusals. */
-const RECONNECT_MS = 1000
-
-const nodeOptions = () => ({
+const NODE_OPTIONS = {
   // What was not answered may have been done: nobody sends it again.
   autoResendUnfulfilledCommands: false,
+  reconnectOnError: null,
   maxRetriesPerRequest: 0,
   enableAutoPipelining: false,
   commandTimeout: ANSWER_MS,
@@ -28,22 +25,20 @@ const nodeOptions = () => ({
   // A server that hangs does not hang up either.
   disconnectTimeout: FAREWELL_MS,
   maxLoadingRetryTime: LONGEST_PAUSE_MS,
-  // The primary has become a replica: the address leads to another by now. What was refused is not repeated.
-  reconnectOnError: createReconnectOnError(),
   stringNumbers: false
-}) as const
+} as const
 
 /** Options for a connection to one server, or to the primary that Sentinel names. */
-export const serverOptions = () => ({
-  ...nodeOptions(),
+export const SERVER_OPTIONS = {
+  ...NODE_OPTIONS,
   enableOfflineQueue: false,
   enableReadyCheck: true,
   lazyConnect: false,
   retryStrategy: retry
-}) as const
+} as const
 
 /** Options for connections to all servers of a Cluster. */
-export const clusterOptions = () => ({
+export const CLUSTER_OPTIONS = {
   // Else what comes while a node is being connected to would be refused.
   enableOfflineQueue: true,
   enableReadyCheck: true,
@@ -55,14 +50,5 @@ export const clusterOptions = () => ({
   // Left at its default it would send again what was not answered.
   retryDelayOnFailover: 0,
   shardedSubscribers: false,
-  redisOptions: nodeOptions()
-}) as const
-
-function createReconnectOnError (): (error: Error) => boolean {
-  let last = -Infinity
-  return ({ message }) => {
-    if (!message.startsWith('READONLY') || monotonic() - last < RECONNECT_MS) return false
-    last = monotonic()
-    return true
-  }
-}
+  redisOptions: NODE_OPTIONS
+} as const

@@ -1,9 +1,10 @@
 import { setMaxListeners } from 'node:events'
 import { pause } from '../../clock.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE } from '../../errors.ts'
-import { clusterOptions, serverOptions } from './connection-options.ts'
+import { CLUSTER_OPTIONS, SERVER_OPTIONS } from './connection-options.ts'
 import type { FeedClient } from './feed.ts'
 import type { Script } from './scripts.ts'
+import { followPrimary } from './successor.ts'
 import { withoutCommand } from './without-command.ts'
 
 /** A client of `ioredis`, such as `app.redis` of `@fastify/redis`: for one server, by Sentinel, or of a Cluster. */
@@ -18,7 +19,8 @@ export interface OwnClient extends FeedClient {
   call (command: string, ...args: readonly Argument[]): Promise<unknown>
   nodes?(role: 'master'): OwnClient[]
   on (event: 'ready' | 'error', listener: () => void): unknown
-  disconnect (): void
+  /** @param reconnect and connect anew */
+  disconnect (reconnect?: boolean): void
 }
 
 type Argument = string | number
@@ -40,6 +42,7 @@ const CONNECTION_MS = 500
 /** @param own with the options of connection-options.ts */
 export function createConnection (own: OwnClient, onReady: (connection: Connection) => void): Connection {
   let connected = createOccasion()
+  const onFailure = followPrimary(own)
   own.on('ready', () => {
     connected.abort()
     onReady(connection)
@@ -62,6 +65,7 @@ export function createConnection (own: OwnClient, onReady: (connection: Connecti
     try {
       return await own.call(command, ...args)
     } catch (error) {
+      onFailure(error as Error)
       throw withoutCommand(error)
     }
   }
@@ -106,7 +110,7 @@ function createOccasion (): AbortController {
 export function duplicate (client: RedisClient): OwnClient {
   const { duplicate, call, isCluster } = (client ?? {}) as { readonly duplicate?: unknown, readonly call?: unknown, readonly isCluster?: unknown }
   if (typeof duplicate !== 'function' || typeof call !== 'function') throw new FST_ACCOUNTS_OPTION_INVALID('client', 'of redisStorage must be a client of ioredis, such as app.redis')
-  return (isCluster === true ? duplicate.call(client, [], clusterOptions()) : duplicate.call(client, serverOptions())) as OwnClient
+  return (isCluster === true ? duplicate.call(client, [], CLUSTER_OPTIONS) : duplicate.call(client, SERVER_OPTIONS)) as OwnClient
 }
 
 /**

@@ -1,5 +1,5 @@
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNOPENED } from '../../errors.ts'
-import { serverOptions } from './connection-options.ts'
+import { SERVER_OPTIONS } from './connection-options.ts'
 import type { OwnClient } from './connection.ts'
 import { withoutCommand } from './without-command.ts'
 
@@ -7,7 +7,7 @@ import { withoutCommand } from './without-command.ts'
 export async function openClient<Result> (url: string, use: (client: OwnClient) => Result): Promise<Result> {
   if (!/^rediss?:\/\//.test(url) || !URL.canParse(url)) throw new FST_ACCOUNTS_OPTION_INVALID('url', 'must begin with redis:// or rediss://')
   const { Redis } = await import('ioredis')
-  const client = new Redis(url, { ...serverOptions(), lazyConnect: true })
+  const client = new Redis(url, { ...SERVER_OPTIONS, lazyConnect: true })
   const result = use(client)
   // Why it was closed is told by an event alone.
   let reason: unknown
