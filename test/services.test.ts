@@ -1,6 +1,8 @@
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import t from 'tap'
+import { startTcpProxy } from './services/tcp-proxy.js'
+import { holdClock, HOUR } from './support/clock.ts'
 
 function serviceUrl (name: string): string {
   const url = process.env[name]
@@ -21,5 +23,19 @@ t.test('PostgreSQL answers', async (t) => {
 t.test('Redis answers', async (t) => {
   const redis = new Redis(serviceUrl('TEST_REDIS_URL'))
   t.teardown(() => redis.disconnect())
+  t.equal(await redis.ping(), 'PONG')
+})
+
+t.test('a network has a clock of its own: what was said at an hour that a test had advanced to does not hold up the rest', async t => {
+  const proxy = await startTcpProxy(serviceUrl('TEST_REDIS_URL'))
+  const redis = new Redis(proxy.url, { commandTimeout: 2000 })
+  t.teardown(async () => {
+    redis.disconnect()
+    await proxy.close()
+  })
+  const clock = holdClock(t)
+  clock.advance(HOUR)
+  t.equal(await redis.ping(), 'PONG')
+  clock.advance(-HOUR)
   t.equal(await redis.ping(), 'PONG')
 })

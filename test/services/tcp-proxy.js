@@ -4,6 +4,9 @@ import { createServer, Socket } from 'node:net'
 /** PostgreSQL's protocol, "NotificationResponse". */
 const NOTIFICATION = 'A'.charCodeAt(0)
 
+/** The real time, whatever a test does to the clocks. */
+const realTime = performance.now.bind(performance)
+
 /**
  * A network between a client and a server that does what networks do.
  * @typedef {object} TcpProxy
@@ -61,8 +64,8 @@ export async function startTcpProxy (target) {
         lose(link, end)
       })
       // In order, however the delay changes and whichever timer comes first.
-      link.lastAt = Math.max(link.lastAt, performance.now() + state.milliseconds + Math.random() * state.jitter)
-      const milliseconds = link.lastAt - performance.now()
+      link.lastAt = Math.max(link.lastAt, realTime() + state.milliseconds + Math.random() * state.jitter)
+      const milliseconds = link.lastAt - realTime()
       if (milliseconds <= 0 && link.late.length === 0) return hand()
       link.late.push(hand)
       setTimeout(() => link.late.shift()(), milliseconds)
