@@ -1,4 +1,4 @@
-import { createPublicKey, verify, type KeyObject } from 'node:crypto'
+import { createPublicKey, type KeyObject } from 'node:crypto'
 import type { AccountsKey, KeyAlgorithm } from '../../types/keys.ts'
 import type { AccountsOptions } from '../../types/options.ts'
 import { isSignedWith, signWith, thumbprint, type KeyPair } from '../tokens/key-pairs.ts'
@@ -63,10 +63,21 @@ function checkKey (publicKey: KeyObject, algorithm: KeyAlgorithm, option: string
   if (publicExponent < 65537n || publicExponent % 2n === 0n) refuse(option, 'has a public exponent that is even, or less than 65537')
 }
 
-/** RFC 8032, 8.7 leaves such keys in; each of them takes this signature for one text of eight at least. */
+/** RFC 8032, 5.1. */
+const PRIME = 2n ** 255n - 19n
+
+/** Of a point whose order is eight, and of its negative. */
+const Y_OF_EIGHT = 0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7n
+
+/** All points of order one, two, four and eight have one of these. */
+const Y_OF_SMALL_ORDER = [1n, PRIME - 1n, 0n, Y_OF_EIGHT, PRIME - Y_OF_EIGHT]
+
+/** RFC 8032, 8.7 leaves such keys in, and so does OpenSSL. Not every spelling of a point is the shortest: y may exceed the prime. */
 function isOfSmallOrder (publicKey: KeyObject): boolean {
-  const nobodys = Buffer.from([1, ...new Uint8Array(63)])
-  return Array.from({ length: 64 }, (_, index) => Buffer.from([index])).some(text => verify(null, text, publicKey, nobodys))
+  const bytes = Buffer.from(publicKey.export({ format: 'jwk' }).x!, 'base64url').reverse()
+  // The first bit is the sign of x.
+  const y = BigInt(`0x${bytes.toString('hex')}`) & (2n ** 255n - 1n)
+  return Y_OF_SMALL_ORDER.includes(y % PRIME)
 }
 
 function belongTogether (pair: KeyPair): boolean {
