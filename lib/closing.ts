@@ -1,3 +1,6 @@
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import type { Batch } from './batch.ts'
 import { beforeDeadline, monotonic } from './clock.ts'
@@ -21,17 +24,18 @@ const LAST_MS = 6000
 /** What answers at all answers in this time. */
 const STORAGE_MS = 1000
 
-/** So often it is looked for connections that have nothing left to say. */
-const IDLE_MS = 50
+/** `node:http` keeps the answer that is under way with its connection; that it has none costs nothing for each request. */
+interface Connection extends Socket { readonly _httpMessage?: ServerResponse | null }
 
 /** Once requests have been answered, write what they have left behind, then let go of everything: the process can end by itself. */
 export function closeWithServer (app: FastifyInstance, { signals, passwords, batches, mail, stop, closeStorage }: Parts): void {
   let since: number | undefined
+  const connections = followConnections(app.server)
   // Before connections are waited for: streams that live on a session would keep the server from ever closing.
   app.addHook('preClose', async () => {
     since = monotonic()
     signals.close()
-    hangUpOnIdle(app.server)
+    for (const connection of connections) endWithAnswer(connection)
   })
   app.addHook('onClose', async () => {
     for (const end of stop) end()
@@ -47,9 +51,20 @@ export function closeWithServer (app: FastifyInstance, { signals, passwords, bat
   }
 }
 
-/** A connection whose answer comes while the server closes would be waited for, as it may bring a further request. */
-function hangUpOnIdle (server: FastifyInstance['server']): void {
-  if (!server.listening) return
-  const timer = setInterval(() => server.closeIdleConnections(), IDLE_MS).unref()
-  server.once('close', () => clearInterval(timer))
+function followConnections (server: FastifyInstance['server']): ReadonlySet<Connection> {
+  const connections = new Set<Connection>()
+  server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (connection: Connection) => {
+    connections.add(connection)
+    connection.once('close', () => connections.delete(connection))
+  })
+  return connections
+}
+
+/** An answer that comes while the server closes is the last of its connection, which would be waited for: it may bring a further request. */
+function endWithAnswer (connection: Connection): void {
+  const { _httpMessage: answer } = connection
+  if (answer === undefined || answer === null) return
+  // Says so ("Connection: close"), if it has not begun yet.
+  answer.shouldKeepAlive = false
+  answer.once('finish', () => connection.destroySoon())
 }

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
 import t from 'tap'
 import { PASSWORD } from './support/app.ts'
 import { DAY } from './support/clock.ts'
@@ -78,7 +80,19 @@ for (const name of DATABASE_NAMES) {
     const stopped = await server.stop()
     checkStopped(t, stopped, 'kept open')
     t.ok(stopped.ms < 3000)
-    for (const answer of await Promise.all(late)) t.match(answer, { status: 200, body: 'done' })
+    for (const answer of await Promise.all(late)) t.match(answer, { status: 200, body: 'done', headers: { connection: 'close' } })
     await t.rejects(idle.get(server.port, '/auth/me'), { code: 'ECONNREFUSED' })
+  })
+  t.test(`V-06 ${name}: who reads a late answer slowly gets all of it`, async t => {
+    const server = await startStoppable(t, await createPlace(t, name))
+    const answer = once(get({ host: '127.0.0.1', port: server.port, path: '/large' }), 'response')
+    await pause(200)
+    const stopping = server.stop()
+    const [response] = await answer as [IncomingMessage]
+    await pause(500)
+    let bytes = 0
+    for await (const chunk of response) bytes += (chunk as Buffer).length
+    t.equal(bytes, Number(response.headers['content-length']))
+    checkStopped(t, await stopping, 'a slow reader')
   })
 }

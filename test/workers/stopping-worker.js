@@ -1,9 +1,13 @@
 // A server that listens until it is told to stop, as the example of that does, and then has to end by itself.
+import { setTimeout as pause } from 'node:timers/promises'
 import { nodemailerMailer } from 'fastify-accounts/nodemailer'
 import { stopOnSignal } from '../../examples/stopping/server.js'
 import { createServer, moveClock } from './server.js'
 
 const WINDOW_MS = 30_000
+const SLOW_MS = 500
+/** More than lies between two processes. */
+const LARGE = 32 * 1024 * 1024
 const { shift = 0, smtpPort, ...options } = JSON.parse(process.argv[4])
 const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`)
 
@@ -17,8 +21,12 @@ const app = await createServer(app => {
   })
   app.addHook('onResponse', async (_request, reply) => { if (reply.raw.writableFinished) counts.answered++ })
   app.get('/slow', async () => {
-    await new Promise(resolve => setTimeout(resolve, 500))
+    await pause(SLOW_MS)
     return 'done'
+  })
+  app.get('/large', async () => {
+    await pause(SLOW_MS)
+    return Buffer.alloc(LARGE)
   })
 }, {
   throttle: false,
