@@ -221,14 +221,17 @@ t.test('it starts from nothing: it makes its secret and its database in its fold
       printed += (chunk as Buffer).toString()
       if (printed.includes('setup code')) break
     }
-    const answers = await Promise.all(['/', '/openapi.json'].map(async path => await fetch(`http://localhost:${port}${path}`)))
+    const answers = await Promise.all(['/', '/openapi.json'].map(async path => {
+      const answer = await fetch(`http://localhost:${port}${path}`)
+      return { headers: answer.headers, text: await answer.text() }
+    }))
     server.kill()
     await once(server, 'exit')
     return { printed, answers }
   }
   const { printed, answers: [page, document] } = await start()
   t.match(printed, `Open http://localhost:${port}\n`)
-  const { paths } = await document!.json() as { paths: object }
+  const { paths } = JSON.parse(document!.text) as { paths: object }
   t.strictSame(['/auth/login', '/api/hello', '/login'].map(path => path in paths), [true, true, false])
   const policy = page!.headers.get('content-security-policy')!
   t.notMatch(policy, /unsafe|data:/)
