@@ -48,7 +48,7 @@ t.test('P-10 users.import refuses what could not be verified, found or stored, d
   const invalid: object[] = [
     ...['', 'plain text', 'sha1:xxxx', '$2x$10$' + digest.slice(7), '$2b$03$' + digest.slice(7), '$2b$16$' + digest.slice(7), digest.slice(0, -1), `${digest}\0`, '$argon2id$v=19$m=999999,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA'].map(passwordDigest => ({ passwordDigest })),
     { passwordDigest: null }, { passwordDigest: Buffer.from(digest) }, { password: PASSWORD },
-    ...['', 'x'.repeat(256), 'a\0', '\ud800', 'legacy', 7, null].map(id => ({ id })),
+    ...['', 'x'.repeat(129), 'x'.repeat(256), 'a b', 'a/b', 'ü', '__proto__', 'a\0', '\ud800', 'legacy', 7, null].map(id => ({ id })),
     ...[new Date(NaN), '2024-02-29', 1709208000000, null, {}].map(createdAt => ({ createdAt })),
     { disabled: 'true' }, { disabled: 1 }, { epoch: 1 }, { email: undefined }
   ]

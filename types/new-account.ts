@@ -19,7 +19,10 @@ export interface NewAccount extends Omit<Registration, 'password'> {
 
 /** An account of another system, as it is there. */
 export interface ImportedAccount extends Omit<NewAccount, 'password'> {
-  /** Its id there, so that what refers to it still does. A users table whose ids are its own gives another. @default a new one */
+  /**
+   * Its id there, so that what refers to it still does: 1 to 128 letters, digits and `_`, `-`, `.`, `:`, `@`, `|`. A users table whose ids are
+   * its own gives another. @default a new one
+   */
   readonly id?: string
   /**
    * bcrypt, argon2id as a PHC string, or what `passwords.verifyForeign` is to verify. Left out: nobody logs in until a

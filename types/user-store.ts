@@ -69,7 +69,8 @@ export interface UserStore {
   list? (query: UserQuery): Promise<UserRecord[]>
   /**
    * Insert, unless a key is taken; of racers with one key exactly one gets the record. `id` is a proposal: a table
-   * whose ids are its own answers with its own.
+   * whose ids are its own answers with its own, of 1 to 128 letters, digits and `_`, `-`, `.`, `:`, `@`, `|`: no token can
+   * name another.
    */
   create (user: NewUser): Promise<UserRecord | 'email-taken' | 'username-taken'>
   /** Whether anybody has the role `owner`, disabled or not. */

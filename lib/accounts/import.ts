@@ -6,7 +6,7 @@ import { now } from '../clock.ts'
 import { FST_ACCOUNTS_INPUT_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE, FST_ACCOUNTS_USER_EXISTS } from '../errors.ts'
 import { randomId } from '../random.ts'
 import { toUser } from '../sessions/records.ts'
-import { isId } from '../shape.ts'
+import { isSubject } from '../tokens/claims.ts'
 import type { AccountsDependencies } from './dependencies.ts'
 import { accept, readProfile } from './new-account.ts'
 import { readImportedAccount } from './shapes.ts'
@@ -24,7 +24,7 @@ export function createImport ({ storage, passwords, hooks }: Pick<AccountsDepend
 
   return async function importUser (account, { request = null } = {}) {
     const { id = randomId(), passwordDigest = null, disabled = false, createdAt = new Date(now()), ...profile } = readImportedAccount(account)
-    if (!isId(id) || id === SHARED_ID) throw new FST_ACCOUNTS_INPUT_INVALID('account/id can be nobody\'s')
+    if (!isSubject(id) || id === SHARED_ID) throw new FST_ACCOUNTS_INPUT_INVALID('account/id can be nobody\'s: it has 1 to 128 letters, digits and "_-.:@|"')
     if (passwordDigest !== null) await checkDigest(passwordDigest)
     const newUser = { id, ...readProfile(profile, storage.users), passwordDigest, createdAt: toDate(createdAt) }
     const user = await storage.atomically(async ({ users }) => await (disabled ? insertDisabled : insert)(users, newUser))
