@@ -1,7 +1,7 @@
 import { createError } from '@fastify/error'
 import { randomFraction } from './random.ts'
 
-// One line an error: what a client should do stands in the README's table, which a test keeps in step with this one.
+// One line an error: what a client should do stands in the table of docs/errors.md, which a test keeps in step with this one.
 // Messages are fixed and reveal nothing; the reason travels in `cause`, the log and the hooks.
 
 /** A stack trace costs more than the refusal itself, and the place of a refusal is its code. */

@@ -117,9 +117,9 @@ export interface ThrottleOptions {
 
 /** How much one network (IPv4 address, IPv6 /64) may ask of the plugin's routes, by process. */
 export interface RateLimitOptions {
-  /** Requests in a window. @default 300 */
+  /** Requests in a window to routes that take no body. @default 300 */
   readonly max?: number
-  /** Requests in a window to routes that take a body: those check a secret, hash or send mail. @default 30 */
+  /** Requests in a window to routes that take a body, counted apart: those check a secret, hash or send mail. @default 30 */
   readonly maxSensitive?: number
   /** @default '1m' */
   readonly window?: Duration
@@ -232,7 +232,7 @@ export interface AccountsOptions extends TokenOptions {
   readonly protect?: 'none' | 'all'
   /**
    * Sessions that began before this registration are over, with all their tokens. Each process has a start of its own: see
-   * the README. Personal tokens stay.
+   * docs/environment.md. Personal tokens stay.
    * @default false
    */
   readonly expireSessionsOnRestart?: boolean
