@@ -28,10 +28,10 @@ t.test('every snippet of the README and of the guides stands in an example, to t
   }
 })
 
-t.test('every guide is linked from the README, and what the guides and it link to in this repository is there', async t => {
+t.test('every guide is linked from the README, and what all documents link to in this repository is there', async t => {
   for (const guide of guides) t.ok(readme.includes(`](${guide})`), guide)
   const headings = (text: string) => [...text.matchAll(/^#+ (.+)$/gm)].map(match => match[1]!.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-'))
-  for (const document of ['README.md', ...guides]) {
+  for (const document of ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'examples/web/README.md', ...guides]) {
     const text = readFileSync(join(ROOT, document), 'utf8')
     for (const [, target] of text.matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
       const [path, anchor] = target!.split('#') as [string, string?]

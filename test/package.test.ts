@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, posix } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import ts from 'typescript'
@@ -41,13 +41,25 @@ await app.close()
 
 t.test('the packed package holds the build, its documents and nothing else', async t => {
   const paths = packed.files.map(file => file.path)
-  t.strictSame(paths.filter(path => !/^(dist|docs|examples|types)\//.test(path)).sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
+  t.strictSame(paths.filter(path => !/^(dist|docs|examples|types)\//.test(path)).sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'])
   // What the README leads to. By their endings, so that no secret or database that an example has made is published.
   t.strictSame(paths.filter(path => path.startsWith('docs/') && !/^docs\/([\w-]+\.md|images\/[\w-]+\.svg)$/.test(path)), [])
   t.strictSame(paths.filter(path => path.startsWith('examples/') && !/^examples\/[\w-]+\/([\w-]+\/)*[\w.-]*\.(css|env\.example|eta|html|js|md|svg|txt)$/.test(path)), [])
   t.strictSame(paths.filter(path => path.startsWith('types/') && !/^types\/[\w-]+\.ts$/.test(path)), [])
-  for (const [, target] of readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/\]\(((?:docs|types|examples)\/[\w-]+\.(?:md|ts))/g)) t.ok(paths.includes(target!), target!)
   t.strictSame(paths.filter(path => path.startsWith('dist/') && !/^dist\/(lib|types|bin)\/.*\.(js|d\.ts)$/.test(path)), [])
+})
+
+t.test('what its documents link to is in the package, but for what the README says is in the repository', async t => {
+  const paths = packed.files.map(file => file.path)
+  const elsewhere = ['README.md lib', 'README.md bench', 'README.md test', 'README.md CONTRIBUTING.md']
+  const absent: string[] = []
+  for (const document of paths.filter(path => path.endsWith('.md'))) {
+    for (const [, link] of readFileSync(join(installed, document), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
+      const target = posix.join(posix.dirname(document), link!)
+      if (!paths.some(path => path === target || path.startsWith(`${target}/`))) absent.push(`${document} ${target}`)
+    }
+  }
+  t.strictSame(absent.sort(), elsewhere.sort())
 })
 
 t.test('it works in an empty project from ESM', async t => {
