@@ -90,8 +90,8 @@ export interface AccountsHooks {
    */
   claims: (state: ClaimsState) => Partial<AccountsClaims> | null | undefined | Promise<Partial<AccountsClaims> | null | undefined>
   /**
-   * An access token has been verified and its session is live: awaited, once for each token and process, anything but `true` is 401. A
-   * rejection fails the request. For what may change from request to request there is `authorize`.
+   * An access token has been verified and its session read, which is live: when this process first sees the token, when the session or its user
+   * has changed, and on each request that is `strict`. Awaited, anything but `true` is 401. A rejection fails the request. For what may change from request to request there is `authorize`.
    */
   verifyToken: (principal: CookiePrincipal | BearerPrincipal) => boolean | Promise<boolean>
   /** After every guard that found a caller: awaited, anything but `true` (or a rejection) is 403. */

@@ -18,7 +18,7 @@ export async function build (options, { planOf = async () => 'free' } = {}) {
     hooks: {
       // What each new access token says, for this server and for others that verify it.
       claims: async ({ user }) => ({ plan: await planOf(user.id) }),
-      // Once for each token.
+      // When a token is first seen, and whenever its session is read anew.
       verifyToken: ({ claims }) => claims.plan !== 'suspended'
     },
     ...options
