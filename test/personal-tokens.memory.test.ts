@@ -152,12 +152,16 @@ t.test('V-05 any number of tokens that somebody has made up leaves nothing behin
   const { knock, keep, personalTokens, inner } = await createBare(t)
   const token = await keep('known')
   t.ok(await knock(`ApiToken ${token}`))
-  for (let index = 0; index < 2000; index++) await knock(`ApiToken pat_${index}`)
-  const before = heapUsed()
   let letIn = 0
-  for (let index = 0; index < TOKENS; index++) if (await knock(`ApiToken pat_${String(index).padStart(42, 'x')}`)) letIn++
-  // Well-formed, so that the store is asked.
-  for (let index = 0; index < TOKENS / 10; index++) if (await knock(`Bearer ${personalTokens.mint().token}`)) letIn++
+  const knockWith = async (count: number) => {
+    for (let index = 0; index < count; index++) if (await knock(`ApiToken pat_${String(index).padStart(42, 'x')}`)) letIn++
+    // Well-formed, so that the store is asked.
+    for (let index = 0; index < count / 10; index++) if (await knock(`Bearer ${personalTokens.mint().token}`)) letIn++
+  }
+  // Until all is compiled.
+  await knockWith(20_000)
+  const before = heapUsed()
+  await knockWith(TOKENS)
   const grown = heapUsed() - before
   t.equal(letIn, 0)
   t.ok(grown < 4 * MIB, `${(grown / MIB).toFixed(2)} MiB more`)
