@@ -194,6 +194,27 @@ for (const more of [{}, { DATABASE_URL: 'postgres://localhost/x' }, { SMTP_HOST:
   ])
 })
 
+t.test('a better-sqlite3 that would end the process on this Node is refused instead, and the other one is taken without a word', async t => {
+  const cramped = mkdtempSync(join(tmpdir(), 'accounts-sqlite-'))
+  t.teardown(() => { rmSync(cramped, { recursive: true, force: true }) })
+  cpSync(installed, join(cramped, 'node_modules/fastify-accounts'), { recursive: true })
+  for (const name of [...Object.keys(manifest.dependencies), 'fastify', 'kysely']) {
+    const link = join(cramped, 'node_modules', name)
+    mkdirSync(dirname(link), { recursive: true })
+    symlinkSync(join(ROOT, 'node_modules', name), link)
+  }
+  writeFileSync(join(cramped, 'open.mjs'), "import { sqliteStorage } from 'fastify-accounts/kysely'\nconsole.log(await sqliteStorage(':memory:').then(() => 'opened', error => error.code + ': ' + error.message))")
+  const open = async (release: number) => {
+    const link = join(cramped, 'node_modules/better-sqlite3')
+    rmSync(link, { force: true })
+    symlinkSync(join(ROOT, `node_modules/better-sqlite3-${release}`), link)
+    return await run(process.execPath, ['open.mjs'], { cwd: cramped, env: { ...process.env, NODE_OPTIONS: '' } })
+  }
+  const isOld = Number(process.versions.node.split('.')[0]) < 22
+  t.strictSame(await open(isOld ? 12 : 13), { stdout: 'opened\n', stderr: '' })
+  if (isOld) t.match(await open(13), { stdout: /^FST_ACCOUNTS_STORAGE_UNOPENED: Could not open SQLite: better-sqlite3 13\.[\d.]+ would end the process on Node 20\.[\d.]+: npm install better-sqlite3@12\n$/, stderr: '' })
+})
+
 t.test('its command answers', async t => {
   const { stdout } = await run(process.execPath, [join(installed, 'dist/bin/fastify-accounts.js'), 'secret'], { env: { ...process.env, NODE_OPTIONS: '' } })
   t.match(stdout, /^[\w-]{64}\n$/)

@@ -5,6 +5,7 @@ import BetterSqlite from 'better-sqlite3'
 import { Kysely, SqliteDialect } from 'kysely'
 import pg from 'pg'
 import t from 'tap'
+import { findFault } from '../lib/adapters/kysely/better-sqlite3.ts'
 import { kyselyStorage, migratePostgres, postgresStorage, sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import { databaseUrl } from './support/postgres.ts'
 import { ROOT } from './support/root.ts'
@@ -61,4 +62,12 @@ t.test('a server whose start is refused ends by itself, whatever its storage has
   const [code] = await once(child, 'close') as [number]
   t.strictSame([code, printed], [0, 'FST_ACCOUNTS_OPTION_INVALID\n'])
   t.ok(performance.now() - refusedAt < 8000, 'and not only when the pool gives up connections that nobody uses, after ten seconds')
+})
+
+t.test('which better-sqlite3 runs on which Node', t => {
+  const fits = [['12.0.0', '20.19.0'], ['12.11.1', '22.23.3'], ['12.11.1', '24.18.9'], ['13.0.0', '22.0.0'], ['13.2.0', '24.21.0'], ['14.0.0', '26.0.0'], [null, '24.21.0'], ['0.0.0', '20.20.2'], ['0.0.0', '24.21.0']] as const
+  for (const [version, node] of fits) t.equal(findFault(version, node), null, `${version} on ${node}`)
+  for (const [version, node] of [['13.0.0', '20.20.2'], ['14.1.0', '21.9.0']] as const) t.match(findFault(version, node), { isFatal: true, what: `better-sqlite3 ${version} would end the process on Node ${node}: npm install better-sqlite3@12` })
+  for (const node of ['24.19.0', '24.21.0', '25.0.0', '26.1.0']) t.match(findFault('12.11.1', node), { isFatal: false, what: /^better-sqlite3 12\.11\.1, if it was built on this machine, ends the process now and then on Node .*: npm install better-sqlite3@13$/ })
+  t.end()
 })

@@ -5,6 +5,7 @@ import type { Database } from 'better-sqlite3'
 import { Kysely, SqliteDialect, type SqliteDatabase, type SqliteStatement } from 'kysely'
 import type { Storage } from '../../../types/storage.ts'
 import { FST_ACCOUNTS_OPTION_INVALID, FST_ACCOUNTS_STORAGE_UNAVAILABLE, FST_ACCOUNTS_STORAGE_UNOPENED } from '../../errors.ts'
+import { loadBetterSqlite } from './better-sqlite3.ts'
 import { sqliteDialect } from './dialects.ts'
 import { inspect } from './inspection.ts'
 import { checkMigrations, migrateToLatest, type MigrateOptions, type Target } from './migrations.ts'
@@ -69,7 +70,7 @@ export async function migrateSqlite (file: string): Promise<string[]> {
 
 async function open (file: string): Promise<{ readonly database: Database, readonly target: Target, readonly checkPresence: () => void }> {
   if (typeof file !== 'string' || file === '') throw new FST_ACCOUNTS_OPTION_INVALID('file', 'must be the path of the SQLite file')
-  const { default: BetterSqlite } = await import('better-sqlite3')
+  const BetterSqlite = await loadBetterSqlite()
   const database = openFile(BetterSqlite, file)
   await repeat(sqliteDialect, async () => { database.pragma('journal_mode = WAL') })
   // What is deleted is overwritten: nobody is to be found in the file who has left.
