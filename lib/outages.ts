@@ -41,9 +41,10 @@ export function createOutages (log: Pick<FastifyBaseLogger, 'error' | 'debug' | 
       const at = monotonic()
       const trouble = troubles.get(part) ?? { since: null, isTold: false, toldAt: -Infinity, toldCause: '' }
       troubles.set(part, trouble)
-      const text = textOf(cause)
-      const isDue = at - trouble.toldAt >= (trouble.since !== null && text === trouble.toldCause ? REST_OF_THE_SAME : REST)
-      log[isDue ? 'error' : 'debug']({ err: typeof cause === 'string' ? { message: cause } : cause, store: part }, `the account storage failed: ${part}`)
+      const err = wordsOf(cause)
+      const text = `${err.code ?? ''} ${err.message}`
+      const isDue = at - trouble.toldAt >= (trouble.isTold && text === trouble.toldCause ? REST_OF_THE_SAME : REST)
+      log[isDue ? 'error' : 'debug']({ err, store: part }, `the account storage failed: ${part}`)
       if (isDue) Object.assign(trouble, { isTold: true, toldAt: at, toldCause: text })
       trouble.since ??= at
       record('storage.failed', { request: null, reason: part })
@@ -51,11 +52,31 @@ export function createOutages (log: Pick<FastifyBaseLogger, 'error' | 'debug' | 
   }
 }
 
-function textOf (cause: unknown): string {
+/** What the log is told of a cause. */
+interface Words {
+  readonly message: string
+  readonly code?: string | undefined
+  readonly stack?: string | undefined
+  readonly cause?: Words | undefined
+}
+
+const MAX_DEPTH = 3
+
+/** Its words and no more: drivers hang on their errors the row, or the statement, that these are about. */
+function wordsOf (cause: unknown, depth = MAX_DEPTH): Words {
   try {
-    return String(cause)
+    const { message, code, stack, cause: inner, errors } = Object(cause) as Readonly<Record<string, unknown>>
+    const next: unknown = inner ?? (Array.isArray(errors) ? errors[0] : undefined)
+    return {
+      message: textOf(message) ?? String(cause),
+      code: textOf(code),
+      stack: textOf(stack),
+      cause: next === undefined || depth === 0 ? undefined : wordsOf(next, depth - 1)
+    }
   } catch {
     // An adapter may throw what throws when it is read.
-    return ''
+    return { message: 'unknown error' }
   }
 }
+
+const textOf = (value: unknown) => typeof value === 'string' ? value : undefined

@@ -2,6 +2,7 @@ import { Writable } from 'node:stream'
 import t from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
 import { errors } from '../lib/index.ts'
+import { createOutages } from '../lib/outages.ts'
 import type { AccountsEvent } from '../types/index.ts'
 import { createApp, OTHER_PASSWORD, PASSWORD } from './support/app.ts'
 import { HOUR, holdClock, SECOND } from './support/clock.ts'
@@ -293,4 +294,76 @@ t.test('an outage is an error in the log by store and cause, not one for each re
   faults.clear()
   await change()
   t.strictSame(told(), ['50 the account storage failed: sessions, the connection is lost', '30 the account storage answers again: sessions, 0 s'], 'within a transaction as well')
+})
+
+t.test('an outage that comes back after the log has said that it is over is an error again within a second, and what was not told does not end', async t => {
+  const { now } = performance
+  let time = Math.ceil(now.call(performance))
+  performance.now = () => time
+  t.teardown(() => { performance.now = now })
+  const lines: string[] = []
+  const log = (...[, message]: unknown[]) => { lines.push(String(message)) }
+  const { answered, failed } = createOutages({ error: log, info: log, debug () {} }, () => {})
+  const told = () => lines.splice(0)
+  const fail = () => { failed('users', new TypeError('Command timed out')) }
+
+  fail()
+  answered('users')
+  t.strictSame(told(), ['the account storage failed: users', 'the account storage answers again: users'])
+  time += 999
+  fail()
+  answered('users')
+  answered('users')
+  t.strictSame(told(), [])
+  fail()
+  time += 1
+  fail()
+  t.strictSame(told(), ['the account storage failed: users'], 'the log does not go on saying that it answers')
+  time += 9999
+  fail()
+  t.strictSame(told(), [])
+  time += 1
+  fail()
+  t.strictSame(told(), ['the account storage failed: users'])
+  answered('users')
+  t.strictSame(told(), ['the account storage answers again: users'])
+  failed('sessions', Object.defineProperty({}, 'message', { get () { throw new TypeError('read') } }))
+  t.strictSame(told(), ['the account storage failed: sessions'], 'whatever an adapter throws')
+})
+
+t.test('P-15 of what a storage throws the log has the words alone, not what hangs on it; and whatever it is, it is 503', async t => {
+  const clock = holdClock(t)
+  const lines: string[] = []
+  const stream = new Writable({
+    write (chunk, _encoding, done) {
+      lines.push(String(chunk))
+      done()
+    }
+  })
+  let fault: unknown
+  const storage = tapStorage(await sqliteStorage(':memory:'), async (verb, _args, call) => {
+    if (fault !== undefined && verb.startsWith('users.')) throw fault
+    return await call()
+  })
+  const { client } = await createHost(t, { server: { logger: { level: 'debug', stream } }, accounts: { storage } })
+  const row = { email: EMAIL, passwordDigest: '$argon2id$v=19$m=19456' }
+  const hung = { row, detail: `Failing row contains (${Object.values(row).join(', ')})`, sql: `insert into users values ('${row.passwordDigest}')` }
+  const circular = Object.assign(new TypeError('round and round'), hung)
+  circular.cause = circular
+  const cases: ReadonlyArray<readonly [unknown, string]> = [
+    [Object.assign(new TypeError('a check is violated', { cause: Object.assign(new TypeError('plan is null'), hung) }), { code: '23514', ...hung }), 'a check is violated: plan is null'],
+    [Object.assign(new AggregateError([Object.assign(new TypeError('connect ECONNREFUSED'), hung)], 'no connection'), hung), 'no connection: connect ECONNREFUSED'],
+    [circular, 'round and round: round and round: round and round: round and round'],
+    [Object.freeze(new TypeError('frozen')), 'frozen'],
+    [new errors.FST_ACCOUNTS_STORAGE_UNAVAILABLE(), 'The account storage is unavailable, try again later'],
+    [null, 'null']
+  ]
+  for (const [thrown, message] of cases) {
+    clock.advance(20 * SECOND)
+    fault = thrown
+    lines.length = 0
+    t.equal((await client().post('/auth/login', { email: EMAIL, password: PASSWORD })).statusCode, 503, message)
+    t.match(lines.map(line => JSON.parse(line)).find(({ level }) => level === 50), { store: 'users', err: { message } })
+    t.notMatch(lines.join(''), /argon2|@example/)
+  }
 })
