@@ -1,7 +1,8 @@
 import t from 'tap'
+import { SHAPES } from '../lib/storage-shapes.ts'
 import { guardStorage } from '../lib/storage.ts'
-import { after, NOON, samplePersonalToken } from '../lib/testing/samples.ts'
-import type { Change, HostSessionRecord, HostSessionStore, PersonalTokenRecord, PersonalTokenStore, Storage, Stores, UserRecord, UserStore } from '../types/index.ts'
+import { after, NOON, samplePersonalToken, sampleSession } from '../lib/testing/samples.ts'
+import type { Change, HostSessionRecord, HostSessionStore, OneTimeTokenRecord, PersonalTokenRecord, PersonalTokenStore, RedisInspection, SessionRecord, Storage, Stores, UserRecord, UserStore } from '../types/index.ts'
 
 const TOKEN = samplePersonalToken({ allowedMethods: ['GET'], scopes: [], noticeAt: after(30), lastUsedAt: NOON, lastUsedAddress: '192.0.2.1' })
 const { id, userId, digest } = TOKEN
@@ -195,4 +196,172 @@ t.test('F-31 of sessions of the host\'s the boundary believes what is whole and 
     const { [verb]: _, ...rest } = storeOf(null)
     t.throws(() => guardStorage({ ...answering(null), hostSessions: rest as HostSessionStore }), { message: `Option "storage.hostSessions.${verb}" is missing` })
   }
+})
+
+const TEXT = [undefined, null, 7]
+const TEXT_OR_NULL = [undefined, 7]
+const INTEGER = [undefined, null, '0', 0.5]
+const BOOLEAN = [undefined, null, 1]
+const DATE = [undefined, null, 0, NOON.toISOString(), new Date(NaN)]
+const DATE_OR_NULL = DATE.filter(value => value !== null)
+
+const SESSION: SessionRecord = sampleSession(userId, { id: 's', generation: 3 })
+const ONE_TIME: OneTimeTokenRecord = { digest: 'd', purpose: 'reset-password', userId, email: 'ada@example.com', epoch: 0, createdAt: NOON, expiresAt: NOON }
+const CHANGED: UserRecord = { ...USER, epoch: 1 }
+
+/** A whole record of each kind, and what its members must not be. */
+const RECORDS: Readonly<Record<string, readonly [object, Readonly<Record<string, readonly unknown[]>>]>> = {
+  'a user': [CHANGED, { id: TEXT, email: TEXT, epoch: INTEGER, disabled: BOOLEAN, roles: [undefined, null, [1]], passwordDigest: TEXT_OR_NULL, createdAt: DATE }],
+  'a session': [SESSION, { id: TEXT, userId: TEXT, epoch: INTEGER, generation: INTEGER, acknowledgedGeneration: INTEGER, rotatedAt: DATE, createdAt: DATE, authenticatedAt: DATE, lastSeenAt: DATE, idleExpiresAt: DATE, expiresAt: DATE, revokedAt: DATE_OR_NULL, remember: BOOLEAN, claims: TEXT_OR_NULL }],
+  'a one-time token': [ONE_TIME, { digest: TEXT, purpose: TEXT, userId: TEXT, email: TEXT, epoch: INTEGER, createdAt: DATE, expiresAt: DATE }],
+  'a throttle': [{ count: 1, retryAt: NOON }, { count: INTEGER, retryAt: DATE }],
+  'an attempt': [{ count: 1, retryAt: NOON, admitted: true }, { count: INTEGER, retryAt: DATE, admitted: BOOLEAN }],
+  'a mail': [{ id: 'm', kind: 'k', userId, recipient: 'r', data: {}, locale: null, attempts: 0, createdAt: NOON, dueAt: NOON }, { id: TEXT, kind: TEXT, userId: TEXT_OR_NULL, recipient: TEXT, data: [undefined, null, '{}'], attempts: INTEGER, createdAt: DATE, dueAt: DATE }],
+  'a use': [{ userId, method: 'GET', route: '/', lastUsedAt: NOON, lastUsedAddress: null }, { userId: TEXT_OR_NULL, method: TEXT, route: TEXT, lastUsedAt: DATE, lastUsedAddress: TEXT_OR_NULL }],
+  'a session of the host\'s': [{ digest: 'd', owner: { userId, sessionId: 's' }, data: '', expiresAt: NOON }, { digest: TEXT, owner: [undefined, {}], data: TEXT, expiresAt: DATE }]
+}
+
+interface Verb {
+  readonly args: readonly unknown[]
+  /** The record that it returns, or a list of them. */
+  readonly one?: keyof typeof RECORDS
+  readonly many?: keyof typeof RECORDS
+  /** What else is believed. */
+  readonly truths?: readonly unknown[]
+  /** What is whole, and not what was asked for. */
+  readonly lies?: readonly unknown[]
+}
+
+const texts: Verb = { args: [], truths: [[], ['a']], lies: [null, 'a', [1]] }
+const whether: Verb = { args: [], truths: [true, false], lies: [null, 1] }
+const count: Verb = { args: [], truths: [0], lies: [null, '0'] }
+/** Whatever it answers is not looked at. */
+const silent: Verb = { args: [], truths: [undefined, null, 7] }
+
+const VERBS: { readonly [Name in Exclude<keyof Stores, 'personalTokens'>]-?: Readonly<Record<string, Verb>> } = {
+  users: {
+    find: { args: [userId], one: 'a user', truths: [null], lies: ['last-owner', { ...USER, id: 'another' }] },
+    findByEmail: { args: [], one: 'a user', truths: [null], lies: ['email-taken'] },
+    findByUsername: { args: [], one: 'a user', truths: [null], lies: ['email-taken'] },
+    list: { args: [], many: 'a user' },
+    create: { args: [], one: 'a user', truths: ['email-taken', 'username-taken'], lies: [null, 'owner-exists'] },
+    hasOwner: whether,
+    createFirstOwner: { args: [], one: 'a user', truths: ['owner-exists', 'email-taken', 'username-taken'], lies: [null] },
+    update: { args: [userId, {}, NOON, true], one: 'a user', truths: [null, 'last-owner', 'is-owner'], lies: ['not-found', { ...USER, id: 'another' }] },
+    changePassword: { args: [userId, 0], one: 'a user', truths: [null], lies: [USER, { ...CHANGED, id: 'another' }] },
+    upgradePassword: whether,
+    confirmEmail: { args: [userId], one: 'a user', truths: [null], lies: [{ ...USER, emailVerified: false }, { ...USER, id: 'another' }] },
+    changeEmail: { args: [userId, 1, { email: USER.email }], one: 'a user', truths: [null, 'email-taken'], lies: [USER, { ...CHANGED, email: 'eve@example.com' }, { ...CHANGED, id: 'another' }] },
+    delete: { args: [], truths: ['deleted', 'last-owner', 'not-found'], lies: [null, true] }
+  },
+  sessions: {
+    find: { args: ['s'], one: 'a session', truths: [null], lies: [{ ...SESSION, id: 'another' }] },
+    listForUser: { args: [userId], many: 'a session', lies: [[{ ...SESSION, userId: 'another' }]] },
+    rotate: { args: ['s', 2], one: 'a session', truths: [null], lies: [{ ...SESSION, generation: 2 }, { ...SESSION, id: 'another' }] },
+    recover: { args: ['s', 3], one: 'a session', truths: [null], lies: [{ ...SESSION, generation: 4 }, { ...SESSION, id: 'another' }] },
+    revoke: whether,
+    revokeAllForUser: texts,
+    revokeOldest: texts,
+    deleteAllForUser: texts,
+    deleteEnded: count,
+    create: silent,
+    touch: silent
+  },
+  oneTimeTokens: {
+    find: { args: ['d', 'reset-password'], one: 'a one-time token', truths: [null], lies: [{ ...ONE_TIME, digest: 'e' }, { ...ONE_TIME, purpose: 'change-email' }] },
+    consume: { args: ['d', 'reset-password'], one: 'a one-time token', truths: [null], lies: [{ ...ONE_TIME, digest: 'e' }, { ...ONE_TIME, purpose: 'change-email' }] },
+    listForUser: { args: [userId], many: 'a one-time token', lies: [[{ ...ONE_TIME, userId: 'another' }]] },
+    issue: silent,
+    deleteForUser: silent,
+    deleteExpired: silent
+  },
+  throttles: { attempt: { args: [], one: 'an attempt', lies: [null] }, find: { args: [], one: 'a throttle', truths: [null] }, reset: silent, deleteForgotten: silent },
+  outbox: {
+    claim: { args: [], many: 'a mail' },
+    settle: whether,
+    count: { args: [2], truths: [0, 2], lies: [null, '0', -1, 3, 0.5] },
+    listForUser: { args: [userId], many: 'a mail', lies: [[{ ...RECORDS['a mail']![0], userId: null }]] },
+    enqueue: silent,
+    deleteForUser: silent
+  },
+  basicUses: {
+    list: { args: [], many: 'a use' },
+    listForUser: { args: [userId], many: 'a use', lies: [[{ ...RECORDS['a use']![0], userId: null }]] },
+    note: silent,
+    deleteAllForUser: silent,
+    deleteUnused: silent
+  },
+  hostSessions: {
+    find: { args: ['d'], one: 'a session of the host\'s', truths: [null] },
+    listForUser: { args: [userId], many: 'a session of the host\'s' },
+    save: silent,
+    destroy: silent,
+    deleteForSession: silent,
+    deleteForUser: silent,
+    deleteExpired: silent
+  }
+}
+
+t.test('F-31 of every store and verb the boundary believes what is whole and was asked for, and all else is 503, by the name of the member', async t => {
+  for (const [store, verbs] of Object.entries(VERBS)) {
+    t.strictSame(Object.keys(verbs).sort(), Object.keys(SHAPES[store as keyof Stores]).sort(), 'no verb is left out')
+    for (const [verb, { args, one, many, truths = [], lies = [] }] of Object.entries(verbs)) {
+      const answer = async (value: unknown) => {
+        const made = Object.fromEntries(Object.keys(verbs).map(name => [name, async () => value]))
+        const guarded = guardStorage({ ...answering(null), [store]: made } as unknown as Storage) as unknown as Record<string, Record<string, (...args: readonly unknown[]) => Promise<unknown>>>
+        return await guarded[store]![verb]!(...args)
+      }
+      const refused = async (value: unknown, message: string | RegExp) => { await t.rejects(answer(value), { code: 'FST_ACCOUNTS_STORAGE_UNAVAILABLE', cause: { message } }, `${store}.${verb} ${JSON.stringify(value)}`) }
+      const [record, members] = RECORDS[one ?? many ?? ''] ?? [{}, {}]
+      const wrap = (value: unknown) => many === undefined ? value : [record, value]
+      for (const truth of [...truths, ...(one === undefined ? [] : [record]), ...(many === undefined ? [] : [[], [record]])]) t.equal(await answer(truth), truth, `${store}.${verb} ${JSON.stringify(truth)}`)
+      for (const lie of lies) await refused(lie, new RegExp(`^${store}\\.${verb} returned `))
+      for (const [member, wrong] of Object.entries(members)) for (const value of wrong) await refused(wrap({ ...record, [member]: value }), new RegExp(` whose "${member}" must be `))
+      if (record !== undefined && (one ?? many) !== undefined) for (const value of [undefined, true, 'record', [], {}]) await refused(wrap(value), new RegExp(`^${store}\\.${verb} returned `))
+    }
+  }
+})
+
+t.test('F-31 and of what Redis says of itself', async t => {
+  const truth: RedisInspection = { ms: 1, version: '7.2.0', evictionPolicy: null, isPersistent: true }
+  const ask = async (value: unknown) => {
+    const { sessions, ...rest } = answering(null)
+    return await guardStorage({ ...rest, sessions: { ...sessions, inspect: async () => value as RedisInspection } }).places[0]!.inspect()
+  }
+  for (const value of [truth, { ...truth, version: null, isPersistent: null }]) t.equal(await ask(value), value)
+  for (const lie of [...ODD, null, ...[{ ms: null }, { version: undefined }, { version: 7 }, { evictionPolicy: 7 }, { isPersistent: 'yes' }].map(member => ({ ...truth, ...member }))]) {
+    await t.rejects(ask(lie), { code: 'FST_ACCOUNTS_STORAGE_UNAVAILABLE' }, JSON.stringify(lie))
+  }
+})
+
+t.test('a failure is put down to the part of the storage that failed: within a transaction to the store, at its end to itself', async t => {
+  const told: string[] = []
+  const outages = { answered (part: string) { told.push(`${part} answers`) }, failed (part: string, cause: unknown) { told.push(`${part}: ${String(cause)}`) } }
+  const down = async () => { throw new TypeError('down') }
+  let atEnd = async () => {}
+  const base = answering(null)
+  const storage = {
+    ...base,
+    users: { ...base.users, find: down },
+    feed: { subscribe: () => () => {}, isCurrent: () => true, publish: down },
+    inspect: down,
+    async atomically (stores: Stores, work: (stores: Stores) => Promise<unknown>) {
+      const done = await work(stores)
+      await atEnd()
+      return done
+    }
+  } as unknown as Storage
+  const guarded = guardStorage(storage, outages)
+  const failing = async (call: () => Promise<unknown>) => {
+    await t.rejects(call(), { code: 'FST_ACCOUNTS_STORAGE_UNAVAILABLE', cause: { message: 'down' } })
+    return told.splice(0)
+  }
+  t.strictSame(await failing(async () => await guarded.users.find(userId)), ['users: TypeError: down'])
+  t.strictSame(await failing(async () => await guarded.publish({ kind: 'user', userId })), ['feed: TypeError: down'])
+  t.strictSame(await failing(async () => await guarded.inspect!()), ['inspection: TypeError: down'])
+  t.strictSame(await failing(async () => await guarded.atomically(async stores => await stores.users.find(userId))), ['users: TypeError: down'])
+  t.equal(await guarded.atomically(async stores => await stores.sessions.find('s')), null)
+  t.strictSame(told.splice(0), ['sessions answers', 'transaction answers'])
+  atEnd = down
+  t.strictSame(await failing(async () => await guarded.atomically(async stores => await stores.sessions.find('s'))), ['sessions answers', 'transaction: TypeError: down'])
 })
