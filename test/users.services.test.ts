@@ -333,3 +333,25 @@ t.test('I-01 what a host hands to a service by mistake is refused by a code of o
   }
   t.match(await accounts.login(login), { user: { id, name: null } }, 'and nothing has changed')
 })
+
+t.test('I-01 an option that is misspelt or of another type is refused by name, and only a login, which may be a form, may have more members', async t => {
+  const { app: { accounts } } = await createMailApp(t)
+  const { id } = await accounts.users.create({ ...login, emailVerified: true })
+  await accounts.sessions.begin(id)
+  const passwords = { currentPassword: PASSWORD, newPassword: OTHER_PASSWORD }
+  const change = { email: 'new@example.com', password: PASSWORD }
+  const calls: Readonly<Record<string, () => Promise<unknown>>> = {
+    'login to remember': () => accounts.login({ ...login, remember: 'yes' } as never),
+    'options /remember': () => accounts.sessions.begin(id, { remember: 'yes' } as never),
+    'options misspelt': () => accounts.sessions.begin(id, { remembre: false } as never),
+    'options of endAll': () => accounts.sessions.endAll(id, { exept: 'mine' } as never),
+    'options /overlap': () => accounts.personalTokens.rotate(id, 'none', { overlap: true } as never),
+    'options of rotate': () => accounts.personalTokens.rotate(id, 'none', { overlapp: '1h' } as never),
+    'passwords and more': () => accounts.passwords.change(id, { ...passwords, force: true } as never),
+    'change /email': () => accounts.emails.change(id, { ...change, email: 7 } as never),
+    'change and more': () => accounts.emails.change(id, { ...change, verified: true } as never)
+  }
+  for (const [title, call] of Object.entries(calls)) await t.rejects(call(), { code: 'FST_ACCOUNTS_INPUT_INVALID', message: new RegExp(`^${title.split(' ')[0]}`) }, title)
+  t.equal((await accounts.sessions.list(id)).length, 1, 'nothing was done')
+  t.match(await accounts.login({ ...login, remember: false, csrf: 'x' } as never), { user: { id } })
+})
