@@ -329,6 +329,11 @@ t.test('an outage that comes back after the log has said that it is over is an e
   t.strictSame(told(), ['the account storage answers again: users'])
   failed('sessions', Object.defineProperty({}, 'message', { get () { throw new TypeError('read') } }))
   t.strictSame(told(), ['the account storage failed: sessions'], 'whatever an adapter throws')
+  for (const code of ['ECONNREFUSED', 'ETIMEDOUT']) {
+    time += 1000
+    failed('sessions', Object.assign(new AggregateError([]), { code }))
+    t.strictSame(told(), ['the account storage failed: sessions'], 'by their code where there are no words')
+  }
 })
 
 t.test('P-15 of what a storage throws the log has the words alone, not what hangs on it; and whatever it is, it is 503', async t => {
@@ -354,7 +359,7 @@ t.test('P-15 of what a storage throws the log has the words alone, not what hang
     [Object.assign(new TypeError('a check is violated', { cause: Object.assign(new TypeError('plan is null'), hung) }), { code: '23514', ...hung }), 'a check is violated: plan is null'],
     [Object.assign(new AggregateError([Object.assign(new TypeError('connect ECONNREFUSED'), hung)], 'no connection'), hung), 'no connection: connect ECONNREFUSED'],
     [circular, 'round and round: round and round: round and round: round and round'],
-    [Object.freeze(new TypeError('frozen')), 'frozen'],
+    [Object.freeze(Object.assign(new TypeError('frozen'), { code: row })), 'frozen'],
     [new errors.FST_ACCOUNTS_STORAGE_UNAVAILABLE(), 'The account storage is unavailable, try again later'],
     [null, 'null']
   ]
@@ -363,7 +368,8 @@ t.test('P-15 of what a storage throws the log has the words alone, not what hang
     fault = thrown
     lines.length = 0
     t.equal((await client().post('/auth/login', { email: EMAIL, password: PASSWORD })).statusCode, 503, message)
-    t.match(lines.map(line => JSON.parse(line)).find(({ level }) => level === 50), { store: 'users', err: { message } })
+    const { store, err } = lines.map(line => JSON.parse(line)).find(({ level }) => level === 50)
+    t.strictSame([store, err.message], ['users', message])
     t.notMatch(lines.join(''), /argon2|@example/)
   }
 })
