@@ -105,18 +105,23 @@ t.test('the database: what it lacks, whether it answers, and the time that it ha
   rmSync(file)
   matchAll(t, await look(), [/^storage-failed: The storage could not be checked: .*accounts\.db is gone\.$/])
 
+  // One of a host's own, which knows nothing of triggers that are switched off.
+  const inspect = async () => ({ now: new Date(), missingMigrations: [], missingIndexes: [], missingTriggers: [] })
+  const { app: own } = await createApp(t, { storage: { ...await sqliteStorage(':memory:'), inspect } })
+  t.strictSame(examine(await own.accounts.diagnose(), null), [])
+
   const schema = schemaName(t)
   const postgres = (await createApp(t, { storage: await openPostgres(t, { schema }) })).app
   await query(`drop index ${schema}.accounts_sessions_idle`)
-  await query(`alter table ${schema}.accounts_users disable trigger accounts_user_changed; drop trigger accounts_session_ended on ${schema}.accounts_sessions`)
+  await query(`alter table ${schema}.accounts_users disable trigger accounts_user_changed; alter table ${schema}.accounts_sessions disable trigger accounts_emptied; drop trigger accounts_session_ended on ${schema}.accounts_sessions`)
   const found = examine(await postgres.accounts.diagnose(), null)
   t.match(found, [
     { code: 'indexes-missing', severity: 'error', what: /accounts_sessions_idle/ },
     { code: 'triggers-missing', severity: 'error', what: /\(accounts_sessions\.accounts_session_ended\)/, cure: /^Make them again/ },
-    { code: 'triggers-disabled', severity: 'error', what: `Triggers of the database are switched off (${schema}.accounts_users.accounts_user_changed): what one process`, cure: `alter table ${schema}.accounts_users enable trigger accounts_user_changed;` }
+    { code: 'triggers-disabled', severity: 'error', what: `Triggers of the database are switched off (${schema}.accounts_sessions.accounts_emptied, ${schema}.accounts_users.accounts_user_changed): what one process`, cure: `alter table ${schema}.accounts_sessions enable trigger accounts_emptied; alter table ${schema}.accounts_users enable trigger accounts_user_changed;` }
   ])
   await query(found[2]!.cure)
-  t.match(examine(await postgres.accounts.diagnose(), null).map(({ code }) => code), ['indexes-missing', 'triggers-missing'])
+  t.strictSame(examine(await postgres.accounts.diagnose(), null).map(({ code }) => code), ['indexes-missing', 'triggers-missing'])
 
   const clock = holdClock(t)
   const { app: other } = await createApp(t, { storage: await openPostgres(t) })
