@@ -1,3 +1,4 @@
+import { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
@@ -6,6 +7,7 @@ import { createApp, openStorage, OTHER_PASSWORD, PASSWORD } from './support/app.
 import { basic } from './support/basic.ts'
 import { DAY, holdClock } from './support/clock.ts'
 import { listen } from './support/events.ts'
+import { createHost } from './support/host.ts'
 import { countCalls } from './support/tapped-storage.ts'
 
 const LEGACY = { username: 'admin', password: 'sesame 4711' }
@@ -195,6 +197,23 @@ t.test('answers say that it is deprecated and when it ends; then it is refused',
   const forever = await create(t)
   const { headers } = await forever.use(EMAIL, PASSWORD)
   t.match([headers.deprecation, headers.sunset], ['@0', undefined])
+})
+
+t.test('a start warns of a password that is guessed, of an end that has passed, and of a network that reads along; and of nothing else', async t => {
+  const warnings = async (accounts: Partial<AccountsOptions>) => {
+    const lines: string[] = []
+    const stream = new Writable({ write (chunk, _encoding, done) { lines.push(JSON.parse(String(chunk)).msg); done() } })
+    await createHost(t, { server: { logger: { level: 'warn', stream } }, accounts })
+    return lines.filter(line => line.includes('basic'))
+  }
+  const soon = new Date(Date.now() + DAY)
+  t.strictSame(await warnings({}), [])
+  t.strictSame(await warnings({ basic: { users: true, legacy: { ...LEGACY, password: '12345678' }, sunset: soon } }), [])
+  const [network, guessed, over, ...more] = await warnings({ appUrl: 'http://app.example.com', cookies: { insecure: true }, basic: { users: true, legacy: { ...LEGACY, password: '1234567' }, sunset: new Date(0) } })
+  t.match(network, /whoever can listen on the network can read passwords/)
+  t.match(guessed, /basic\.legacy\.password has less than 8 characters/)
+  t.match(over, /basic\.sunset has passed/)
+  t.strictSame(more, [])
 })
 
 t.test('who uses it where is kept, and told once', async t => {
