@@ -1,6 +1,8 @@
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { sqliteStorage } from '../lib/adapters/kysely/index.ts'
+import type { OwnClient } from '../lib/adapters/redis/connection.ts'
+import { followPrimary } from '../lib/adapters/redis/successor.ts'
 import { createMailbox, tokenOf } from '../lib/testing/index.ts'
 import { startRedis, type RedisServer } from './services/redis.js'
 import { startTcpProxy, type TcpProxy } from './services/tcp-proxy.js'
@@ -142,6 +144,30 @@ t.test('F-09 the address leads to a new primary, and the old one stays as its re
   t.notOk(await isIn(ada))
   t.ok(await isIn(grace))
   t.comment(`after ${ms.toFixed(0)} ms`)
+})
+
+t.test('F-09 nobody looks for another primary because of any other refusal, nor in a Cluster, which names it itself', async t => {
+  let sought = 0
+  const other = { on () {}, connect: async () => { throw new TypeError('there is none') }, disconnect () {} }
+  const own = { duplicate () { sought++; return other } }
+  const [server, cluster] = [own, { ...own, nodes: () => [] }].map(client => followPrimary(client as unknown as OwnClient)) as [(error: Error) => void, (error: Error) => void]
+  for (const message of ['OOM command not allowed', 'Command timed out', '']) server(new TypeError(message))
+  cluster(new TypeError('READONLY You can\'t write against a read only replica.'))
+  t.equal(sought, 0)
+  server(new TypeError('READONLY You can\'t write against a read only replica.'))
+  t.equal(sought, 1)
+})
+
+t.test('F-09 the connection that looks for a primary is closed whatever it finds; who may not ask it connects anew to see', async t => {
+  const refused = async () => { throw new TypeError('NOPERM this user has no permissions to run the \'role\' command') }
+  for (const [call, isFollowed] of [[async () => ['master'], true], [async () => ['slave'], false], [refused, true]] as const) {
+    const done: string[] = []
+    const other = { on () {}, connect: async () => {}, call, disconnect () { done.push('looked') } }
+    const own = { duplicate: () => other, disconnect (reconnect?: boolean) { done.push(`anew: ${String(reconnect)}`) } }
+    followPrimary(own as unknown as OwnClient)(new TypeError('READONLY'))
+    await new Promise(resolve => setImmediate(resolve))
+    t.strictSame(done, isFollowed ? ['looked', 'anew: true'] : ['looked'])
+  }
 })
 
 t.test('F-01 a server that is gone: 503; back without what it kept, all sign in again', async t => {
