@@ -22,9 +22,9 @@ const ON_POSTGRES_TOO = [
 const ON_REDIS_TOO = ['emails', 'liveness', 'liveness.signal', 'login', 'personal-tokens', 'recovery', 'rotation', 'rotation.acknowledgement', 'sessions', 'throttle']
 
 /** What makes a place for itself as it is read (a folder, a server), or takes long: it has a process of its own. */
-const ALONE = /^(browser|examples|faults|liveness\.processes|keys\.(options|rotation)|mailer|options|outbox\.crash|package|redis|rotation\.(model|races)|stopping|storage|users\.import)\b/
+const ALONE = /^(browser|examples|liveness\.processes|keys\.(options|rotation)|mailer|options|outbox\.crash|package|redis|rotation\.(model|races)|stopping|storage|users\.import)\b/
 /** What measures how long somebody waits, and has no time to spare: it has the machine for itself. */
-const UNDISTURBED = ['storage.file']
+const UNDISTURBED = ['faults', 'storage.file']
 const TOGETHER = 6
 
 t.jobs = 4
