@@ -52,7 +52,7 @@ export interface PasswordChangedState { readonly user: User, readonly request: M
 export type LoginFailure = 'unknown-user' | 'wrong-password' | 'disabled' | 'no-password' | 'unverified' | 'ill-formed' | 'throttled'
 /** Why a personal token was not accepted; outside all of them look alike. */
 export type PersonalTokenDenial =
-  | 'malformed' | 'unknown' | 'rate-limited'
+  | 'malformed' | 'unknown'
   | 'revoked' | 'expired' | 'owner-gone' | 'owner-disabled' | 'owner-changed'
   | 'method' | 'address' | 'address-unknown' | 'referrer' | 'referrer-missing' | 'referrer-conflict'
   | 'route' | 'scope'

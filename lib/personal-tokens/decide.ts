@@ -15,7 +15,7 @@ export interface Presentation {
 }
 
 /** Why a token that was found is not accepted. */
-export type Denial = Exclude<PersonalTokenDenial, 'malformed' | 'unknown' | 'rate-limited' | 'route' | 'scope'>
+export type Denial = Exclude<PersonalTokenDenial, 'malformed' | 'unknown' | 'route' | 'scope'>
 
 /** A token with its lists made ready; `null`: not limited, or not in its context. */
 export interface Rules {
