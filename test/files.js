@@ -24,7 +24,7 @@ const ON_REDIS_TOO = ['emails', 'liveness', 'liveness.signal', 'login', 'persona
 /** What makes a place for itself as it is read (a folder, a server), or takes long: it has a process of its own. */
 const ALONE = /^(browser|examples|liveness\.processes|keys\.(options|rotation)|mailer|options|outbox\.crash|package|redis|rotation\.(model|races)|stopping|storage|users\.import)\b/
 /** What measures how long somebody waits, and has no time to spare: it has the machine for itself. */
-const UNDISTURBED = ['faults', 'storage.file', 'storage.postgres-silence']
+const UNDISTURBED = ['faults', 'storage.file', 'storage.postgres-refusals', 'storage.postgres-silence']
 const TOGETHER = 6
 
 t.jobs = 4
