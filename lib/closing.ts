@@ -24,7 +24,7 @@ const LAST_MS = 6000
 /** What answers at all answers in this time. */
 const STORAGE_MS = 1000
 
-/** `node:http` keeps the answer that is under way with its connection; that it has none costs nothing for each request. */
+/** `node:http` keeps the answer that is under way with its connection: so nothing has to be noted for each request. */
 interface Connection extends Socket { readonly _httpMessage?: ServerResponse | null }
 
 /** Once requests have been answered, write what they have left behind, then let go of everything: the process can end by itself. */

@@ -131,7 +131,9 @@ t.test('F-09 the address leads to a new primary, and the old one stays as its re
   await successor.replicaof('127.0.0.1', new URL(old.url).port)
   await until(async () => String(await successor.info('replication')).includes('master_link_status:up'), RECOVERY_MS)
   const [ada, grace] = [await signedUp(EMAIL), await signedUp('grace@example.com')]
-  await redis.wait(1, RECOVERY_MS)
+  // Redis waits for what the client itself has written, and for all that came before it.
+  await redis.set('last', '')
+  t.equal(await redis.wait(1, RECOVERY_MS), 1, 'the successor has everything')
   const direct = openRedis(t, old.url).client
   await successor.replicaof('NO', 'ONE')
   await direct.replicaof('127.0.0.1', new URL(next.url).port)
