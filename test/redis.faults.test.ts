@@ -49,6 +49,16 @@ async function startServer (t: Test, settings?: Record<string, string>): Promise
 const login = async (browser: Client, password = PASSWORD) => (await browser.post('/auth/login', { email: EMAIL, password })).statusCode
 const isIn = async (browser: Client) => (await browser.copy().get('/private')).statusCode === 200
 
+/** Make `successor` a primary that has everything, without anybody being told. */
+async function succeed (old: Redis, successor: Redis): Promise<void> {
+  await successor.replicaof('127.0.0.1', old.options.port!)
+  await until(async () => String(await successor.info('replication')).includes('master_link_status:up'), RECOVERY_MS)
+  // Redis waits for what the client itself has written, and for all that came before it.
+  await old.set('last', '')
+  if (await old.wait(1, RECOVERY_MS) !== 1) throw new TypeError('the successor has not got everything')
+  await successor.replicaof('NO', 'ONE')
+}
+
 /** Those that send commands, but for what is told of changes and for `redis` itself. */
 async function connectionsOf (redis: Redis): Promise<string[]> {
   const own = String(await redis.client('ID'))
@@ -126,16 +136,10 @@ t.test('F-09 a server that only reads: what writes is 503, and what reads keeps 
 
 t.test('F-09 the address leads to a new primary, and the old one stays as its replica: it is followed, and who only reads notices nothing', async t => {
   const [old, next] = [await startServer(t, { 'repl-diskless-sync-delay': '0' }), await startServer(t)]
-  const { redis, signedUp } = await createSubject(t, old.proxy.url)
-  const successor = openRedis(t, next.url).client
-  await successor.replicaof('127.0.0.1', new URL(old.url).port)
-  await until(async () => String(await successor.info('replication')).includes('master_link_status:up'), RECOVERY_MS)
+  const { signedUp } = await createSubject(t, old.proxy.url)
   const [ada, grace] = [await signedUp(EMAIL), await signedUp('grace@example.com')]
-  // Redis waits for what the client itself has written, and for all that came before it.
-  await redis.set('last', '')
-  t.equal(await redis.wait(1, RECOVERY_MS), 1, 'the successor has everything')
-  const direct = openRedis(t, old.url).client
-  await successor.replicaof('NO', 'ONE')
+  const [direct, successor] = [old, next].map(({ url }) => openRedis(t, url).client) as [Redis, Redis]
+  await succeed(direct, successor)
   await direct.replicaof('127.0.0.1', new URL(next.url).port)
   checkUnavailable(t, await ada.copy().post('/auth/logout'), 'where the name does not lead there yet')
   old.proxy.lead(next.url)
@@ -146,6 +150,20 @@ t.test('F-09 the address leads to a new primary, and the old one stays as its re
   t.notOk(await isIn(ada))
   t.ok(await isIn(grace))
   t.comment(`after ${ms.toFixed(0)} ms`)
+})
+
+t.test('F-09 the address leads to a new primary, and the old one is cut off: who only reads follows too, and hears there of a session that ended', async t => {
+  const [old, next] = [await startServer(t, { 'repl-diskless-sync-delay': '0' }), await startServer(t)]
+  const { signedUp } = await createSubject(t, old.proxy.url)
+  const ada = await signedUp(EMAIL)
+  const [direct, successor] = [old, next].map(({ url }) => openRedis(t, url).client) as [Redis, Redis]
+  await succeed(direct, successor)
+  await direct.replicaof('127.0.0.1', 1)
+  old.proxy.lead(next.url)
+  t.ok(await isIn(ada))
+  await successor.flushall()
+  t.comment(`refused after ${(await until(async () => !await isIn(ada), RECOVERY_MS)).toFixed(0)} ms`)
+  t.ok((await connectionsOf(successor)).length > 0)
 })
 
 t.test('F-09 nobody looks for another primary because of any other refusal, nor in a Cluster, which names it itself', async t => {

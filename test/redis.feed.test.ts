@@ -34,10 +34,10 @@ interface Listening { readonly feed: RedisFeed, readonly heard: string[] }
 async function listenOn (t: Test, client: Redis, { prefix = PREFIX, listen = client } = {}): Promise<Listening> {
   const server = {
     options: client.options,
-    call: async (command: string, ...args: readonly string[]) => await client.call(command, ...args),
     duplicate: (options: object) => listen.duplicate(options)
   }
-  const feed = createRedisFeed(server as unknown as FeedClient, prefix)
+  const send = async (command: string, ...args: ReadonlyArray<string | number>) => await client.call(command, ...args)
+  const feed = createRedisFeed(server as unknown as FeedClient, send, prefix)
   t.teardown(async () => await feed.close())
   const heard: string[] = []
   feed.subscribe(change => heard.push(change.kind === 'session' ? change.sessionId : change.kind))

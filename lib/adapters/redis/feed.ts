@@ -1,13 +1,13 @@
 import type { Change, RevocationFeed } from '../../../types/storage.ts'
 import { createHeartbeat, type Heartbeat } from '../../heartbeat.ts'
 import { randomId } from '../../random.ts'
+import type { Connection } from './connection.ts'
 import { slotOf } from './slots.ts'
 import { createTrackingLine, type Server } from './tracking.ts'
 
 /** The client that sessions are read and written with. */
 export interface FeedClient extends Server {
   readonly options: Server['options'] & { readonly keyPrefix?: unknown }
-  call (command: string, ...args: readonly string[]): Promise<unknown>
   /** Of a Cluster: those that may be written to, and for each slot who has it, the primary first. */
   nodes? (role: 'master'): Server[]
   readonly slots?: ReadonlyArray<readonly string[] | undefined>
@@ -28,8 +28,9 @@ const REFUSALS_BEFORE_WARNING = 3
 /**
  * Tells of sessions, from wherever they were changed. To every primary there is a line of its own; when there are others than before, nobody
  * may have told what they did until now.
+ * @param send as sessions are written, by this client: who only reads notices so that its server has become a replica
  */
-export function createRedisFeed (client: FeedClient, prefix: string): RedisFeed {
+export function createRedisFeed (client: FeedClient, send: Connection['send'], prefix: string): RedisFeed {
   const listeners = new Set<(change: Change) => void>()
   const lines = new Map<Server, Heartbeat>()
   const alone = [client]
@@ -63,7 +64,7 @@ export function createRedisFeed (client: FeedClient, prefix: string): RedisFeed 
       server,
       prefixes: [sessionKeys, added + own],
       nameProbe: () => nameProbe(server),
-      write: async (key: string) => await client.call('set', key.slice(added.length), '', 'PX', PROBE_MS),
+      write: async (key: string) => await send('set', key.slice(added.length), '', 'PX', PROBE_MS),
       hear,
       onRefusal
     }

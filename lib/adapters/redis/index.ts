@@ -41,7 +41,7 @@ export async function openRedisStorage (url: string, options: RedisOptions = {})
 
 function createParts (client: OwnClient, prefix: string): RedisStorage {
   const connection = createConnection(client, warnOfEviction())
-  const feed = createRedisFeed(client, prefix)
+  const feed = createRedisFeed(client, connection.send, prefix)
   const close = async () => {
     await feed.close()
     await connection.close()
