@@ -1,6 +1,6 @@
 import Type, { type Static, type TSchema } from 'typebox'
-import { Compile } from 'typebox/compile'
 import type { TLocalizedValidationError } from 'typebox/error'
+import { Compile } from 'typebox/schema'
 import { FST_ACCOUNTS_INPUT_INVALID } from './errors.ts'
 
 /** Answers what it was given, typed, or throws. @throws {FST_ACCOUNTS_INPUT_INVALID} */
@@ -16,7 +16,8 @@ export function createShape<Schema extends TSchema> (name: string, schema: Schem
     const given = withoutUndefined(value)
     if (validator.Check(given)) return given as Static<Schema>
     // The name of a member that nobody asked for is the caller's own text, and may be a secret: it is not repeated.
-    const fault = validator.Errors(given ?? null).find(({ keyword }) => keyword !== 'boolean')
+    const [, faults] = validator.Errors(given ?? null)
+    const fault = faults.find(({ keyword }) => keyword !== 'boolean')
     throw new FST_ACCOUNTS_INPUT_INVALID(fault === undefined ? `${name} is not of the right shape` : `${name}${fault.instancePath} ${describe(fault, schema)}`)
   }
 }

@@ -114,6 +114,13 @@ t.test('V-01 F-02 a connection that nobody hears of any more is given up for ano
   t.comment(`well again after ${(await until(async () => await isIn(ada), RECOVERY_MS)).toFixed(0)} ms`)
 })
 
+t.test('V-01 a connection that breaks while somebody asks how Redis is: it is asked again', async t => {
+  const { parts } = openRedis(t, server.proxy.url)
+  await parts.sessions.inspect!()
+  server.proxy.cut()
+  t.match(await parts.sessions.inspect!(), { version: String })
+})
+
 t.test('F-09 a server that only reads: what writes is 503, and what reads keeps its connection', async t => {
   const { redis, signedUp } = await createSubject(t, server.url)
   const ada = await signedUp(EMAIL)

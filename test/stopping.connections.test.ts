@@ -2,13 +2,15 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import * as http from 'node:http'
 import * as https from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
 import { closeWithServer } from '../lib/closing.ts'
 import { CERTIFICATE, KEY } from './support/certificate.ts'
-import { pause, realTime } from './support/postgres-server.ts'
+import { pause, realTime, until } from './support/postgres-server.ts'
 
 const LATE_MS = 300
 /** Far less than a connection that is kept open would hold a server: Fastify keeps it for 72 s. */
@@ -27,6 +29,11 @@ const ANSWERS = {
   '/late': { connection: 'close', body: 'late' },
   '/half': { connection: 'keep-alive', body: 'half and half' }
 } as const
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
+const portOf = (app: FastifyInstance) => (app.server.address() as AddressInfo).port
 
 const read = async (response: IncomingMessage) => ({ connection: response.headers.connection, body: (await response.toArray()).join('') })
 
@@ -47,7 +54,7 @@ for (const [kind, create] of Object.entries(KINDS)) {
       await app.listen({ port: 0, host: '127.0.0.1' })
       const agent = new protocol.Agent({ keepAlive: true })
       t.teardown(() => agent.destroy())
-      const request = protocol.get({ host: '127.0.0.1', port: (app.server.address() as AddressInfo).port, path, agent, ca: CERTIFICATE })
+      const request = protocol.get({ host: '127.0.0.1', port: portOf(app), path, agent, ca: CERTIFICATE })
       const answered = once(request, 'response').then(async ([response]) => await read(response as IncomingMessage))
       await pause(LATE_MS / 2)
       const since = realTime()
@@ -58,3 +65,23 @@ for (const [kind, create] of Object.entries(KINDS)) {
     })
   }
 }
+
+t.test('V-06 a server that goes on forgets the connections that have ended', async t => {
+  const app = Fastify()
+  closeWithServer(app, PARTS)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  t.teardown(async () => await app.close())
+  const opened: Array<WeakRef<Socket>> = []
+  app.server.on('connection', connection => opened.push(new WeakRef(connection)))
+  for (let round = 0; round < 10; round++) {
+    const client = connect(portOf(app), '127.0.0.1')
+    await once(client, 'connect')
+    client.end()
+    await once(client.resume(), 'close')
+  }
+  t.equal(opened.length, 10)
+  await until(() => {
+    collectGarbage()
+    return opened.every(reference => reference.deref() === undefined)
+  }, BOUND_MS)
+})
