@@ -26,7 +26,7 @@ await Promise.all([
 ])
 if (files.length === 0) {
   await Promise.all([
-    step('lint', () => npmRun('lint')),
+    ...['lint:code', 'lint:types', 'lint:unused'].map((script) => step(script, () => npmRun(script))),
     step('type tests', () => npmRun('test:types')),
     step('package', () => npmRun('test:package')),
     step('API reference', () => npmRun('test:api'))
