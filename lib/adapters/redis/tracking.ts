@@ -56,8 +56,8 @@ const OPTIONS = {
  * as a subscriber it can't be told to stop.
  *
  * What Redis has to tell it tells before it answers what comes afterwards. So when a key that was written in the way of sessions is told
- * of here, everything acknowledged before it was sent has been told, and whoever writes sessions and whoever listens speak
- * to the same primary.
+ * of here, everything acknowledged before it was sent has been told: whoever listens speaks to the primary that sessions are written to,
+ * or to a replica that keeps up with it.
  */
 export function createTrackingLine ({ server, prefixes, nameProbe, write, hear, onRefusal }: Tracking, onLoss: () => void): Line {
   const connection = server.duplicate(OPTIONS)
