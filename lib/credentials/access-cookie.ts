@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CookiePrincipal } from '../../types/principal.ts'
 import type { Liveness as Demand } from '../../types/policy.ts'
 import { now } from '../clock.ts'
-import { CHALLENGE, FST_ACCOUNTS_TOKEN_EXPIRED, FST_ACCOUNTS_TOKEN_INVALID } from '../errors.ts'
+import { CHALLENGE, FST_ACCOUNTS_STORAGE_UNAVAILABLE, FST_ACCOUNTS_TOKEN_EXPIRED, FST_ACCOUNTS_TOKEN_INVALID } from '../errors.ts'
 import { isSafe, type OriginGuard } from '../requests/origin.ts'
 import type { Activity } from '../sessions/activity.ts'
 import type { Cookies } from '../sessions/cookies.ts'
@@ -67,6 +67,8 @@ export function createAccessCookie (dependencies: AccessCookieDependencies): Cre
     if (!isSafe(request)) checkBeforeTrade(token, request)
     const refreshed = await refresh!(token, request)
     const found = await verdicts.examine(refreshed.access.token, 'checked')
+    // It was good a moment ago: whoever comes again gets another.
+    if (found === 'expired') throw new FST_ACCOUNTS_STORAGE_UNAVAILABLE({ cause: 'the clock has jumped' })
     if (typeof found !== 'object') throw new FST_ACCOUNTS_TOKEN_INVALID()
     // Only now: an answer that fails touches no cookie.
     cookies.set(reply, refreshed, refreshed.remember)
